@@ -1,0 +1,1 @@
+//! Portolan, an OCI registry gateway that learns artifact types from WebAssembly plugins.
