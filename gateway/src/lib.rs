@@ -3,4 +3,6 @@
 //! ARCHITECTURE.md at the top of the repository shows how the modules lie on each other.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::expect_fun_call))]
 
+pub mod auth;
 pub mod oci;
+pub mod storage;

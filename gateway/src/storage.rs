@@ -1,0 +1,106 @@
+//! Bytes by digest, and uploads that become them.
+//!
+//! A [`Storage`] holds content globally: who may see which digest is not its business but that of the links in the metadata. It
+//! trusts its caller with digests: whoever completes an upload has hashed every byte.
+//!
+//! What is acknowledged is durable: when [`Storage::sync`], [`Storage::complete`] or [`Storage::put`] returns, a crash at any
+//! instruction loses nothing of it.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::oci::Digest;
+
+/// The longest piece that [`Storage::read`] yields and that callers should gather for [`Storage::write_part`], in bytes.
+pub const PIECE_BYTES_MAX: usize = 256 * 1024;
+
+/// Why the storage could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// There is no content with this digest.
+    #[error("no content is stored for {0}")]
+    Absent(Digest),
+    /// There is no such upload.
+    #[error("there is no upload {0:?} in the storage")]
+    UploadAbsent(String),
+    /// A part does not begin where the storage can take it up.
+    #[error("a part was written at offset {offset}, but the upload can be continued at {expected}")]
+    Offset {
+        /// Where the part begins.
+        offset: u64,
+        /// Where it would have to begin.
+        expected: u64,
+    },
+    /// The disk or the quota is full.
+    #[error("the storage is full while {doing}; free some space and repeat")]
+    Full {
+        /// What was being done, with the path or key.
+        doing: String,
+    },
+    /// The file system or the object store failed.
+    #[error("the storage failed while {doing}")]
+    Failed {
+        /// What was being done, with the path or key.
+        doing: String,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A stream of the pieces of some content.
+pub type Pieces = BoxStream<'static, Result<Bytes, StorageError>>;
+
+/// A driver: somewhere to keep content.
+///
+/// Drivers pass the suite in `storage/suite.rs`.
+#[async_trait::async_trait]
+pub trait Storage: Send + Sync + 'static {
+    /// Returns the least size of a part that another part may follow, in bytes. Object stores want 5 MiB; files want nothing.
+    fn part_bytes_min(&self) -> usize;
+
+    /// Begins an upload and returns the driver's opaque token for it. It is cheap: nothing needs to be durable yet.
+    async fn begin(&self) -> Result<String, StorageError>;
+
+    /// Writes a part of an upload at `offset`, which is where the parts written so far end, or any earlier place where a part began
+    /// or, for drivers without a least size, any earlier place at all: what was written from there on is forgotten.
+    ///
+    /// A part shorter than [`Storage::part_bytes_min`] is the *tail*: after it only `complete` may follow, or a part that begins where the
+    /// tail began.
+    async fn write_part(&self, upload: &str, offset: u64, part: Vec<Bytes>) -> Result<(), StorageError>;
+
+    /// Makes every part written so far durable.
+    async fn sync(&self, upload: &str) -> Result<(), StorageError>;
+
+    /// Returns the tail of an upload that is `size` bytes long, and where it begins: what has to be written again before the upload can go on.
+    /// Without a tail the bytes are empty.
+    async fn tail(&self, upload: &str, size: u64) -> Result<(u64, Bytes), StorageError>;
+
+    /// Makes the first `size` bytes of an upload the content of `digest`, durably. The upload is gone afterwards. Content that is there
+    /// already stays as it is.
+    async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError>;
+
+    /// Forgets an upload. It is no error where there is none.
+    async fn abort(&self, upload: &str) -> Result<(), StorageError>;
+
+    /// Stores content that is at hand as a whole, durably: what `begin`, `write_part` and `complete` do, at one go.
+    async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<(), StorageError>;
+
+    /// Returns the size of some content in bytes.
+    async fn size(&self, digest: &Digest) -> Result<Option<u64>, StorageError>;
+
+    /// Streams a range of some content. Pieces have at most [`PIECE_BYTES_MAX`] bytes; the stream fails where the content is
+    /// shorter than the range.
+    async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<Pieces, StorageError>;
+
+    /// Returns a range of some content at once, for ranges of at most a few [`PIECE_BYTES_MAX`]. The answer ends early where the content does.
+    async fn read_at(&self, digest: &Digest, range: Range<u64>) -> Result<Bytes, StorageError>;
+
+    /// Removes some content. It is no error where there is none.
+    async fn delete(&self, digest: &Digest) -> Result<(), StorageError>;
+}
+
+/// A driver that several parts of the gateway share.
+pub type SharedStorage = Arc<dyn Storage>;
