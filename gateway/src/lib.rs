@@ -4,5 +4,6 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::expect_fun_call))]
 
 pub mod auth;
+pub mod metadata;
 pub mod oci;
 pub mod storage;

@@ -1,0 +1,271 @@
+//! The writes, as values.
+
+use bytes::Bytes;
+
+use super::record::{Entry, Finding, Job, Stamp};
+use crate::oci::{Algorithm, Digest, MediaType, Repository, Tag};
+
+/// One write. It happens as a whole or not at all.
+///
+/// Every command that changes what a repository shows moves the revisions of all prefixes of its name in the same transaction.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Makes a blob whose bytes are durable visible in a repository, and forgets the upload it came from.
+    LinkBlob {
+        /// The repository.
+        repository: Repository,
+        /// The digest of the blob.
+        digest: Digest,
+        /// The size in bytes.
+        size: u64,
+        /// The upload session that ends with it.
+        upload: Option<String>,
+    },
+    /// Makes a blob of another repository visible in this one. Refused with [`Refused::Absent`] where none of `from` holds it.
+    MountBlob {
+        /// The repository to mount into.
+        repository: Repository,
+        /// The digest of the blob.
+        digest: Digest,
+        /// Repositories that the caller may read, at most 100.
+        from: Vec<Repository>,
+    },
+    /// Hides a blob from a repository. Its manifests stay. Refused with [`Refused::Absent`] where it is not linked.
+    UnlinkBlob {
+        /// The repository.
+        repository: Repository,
+        /// The digest of the blob.
+        digest: Digest,
+    },
+    /// Remembers how far an upload has come. The bytes up to the offset are durable.
+    SaveUpload(SaveUpload),
+    /// Forgets an upload session. It is no error where there is none.
+    DropUpload {
+        /// The session.
+        id: String,
+    },
+    /// Stores a manifest, its tags and what a plugin said about it.
+    PutManifest(Box<PutManifest>),
+    /// Removes a manifest, its tags, edges, entry, findings and jobs, and what the gateway itself attached to it. Refused with
+    /// [`Refused::Absent`] where it is not there.
+    DeleteManifest {
+        /// The repository.
+        repository: Repository,
+        /// The digest of the manifest.
+        digest: Digest,
+        /// Where given, the deletion happens only if this tag means the manifest.
+        expected_tag: Option<Tag>,
+    },
+    /// Removes a tag. Refused with [`Refused::Absent`] where it is not there, and with [`Refused::Moved`] where it does not mean `expected`.
+    DeleteTag {
+        /// The repository.
+        repository: Repository,
+        /// The tag.
+        tag: Tag,
+        /// What the tag has to mean.
+        expected: Option<Digest>,
+    },
+    /// Several of the others, all or nothing.
+    All(Vec<Command>),
+    /// Stores what `index` said of an artifact that was there before. Nothing happens where the artifact is gone.
+    PutEntry(Box<EntryUpdate>),
+    /// Stores what a scan found, in place of what an earlier scan found, together with the referrer that shows it to OCI clients. Nothing
+    /// happens where the artifact is gone.
+    PutScan(Box<ScanUpdate>),
+    /// Takes the next due job for a minute and returns it as [`Applied::Job`].
+    ClaimJob {
+        /// The time now, in seconds since 1970.
+        now: u64,
+    },
+    /// Ends a job: it is removed, or, with a time, tried again then and marked with the error.
+    EndJob {
+        /// The job.
+        job: Job,
+        /// When to try again, in seconds since 1970, and why.
+        again: Option<(u64, String)>,
+    },
+    /// Plans index and scan jobs for artifacts that a plugin claims and another plugin, or none, or an older one, has looked at.
+    Backfill(Backfill),
+    /// Remembers the hash of the machine code that was compiled from a component.
+    PutCode {
+        /// The digest of the component.
+        component: Digest,
+        /// Engine version, settings and CPU features, hashed.
+        engine: String,
+        /// The digest of the machine code.
+        code: Digest,
+    },
+    /// Moves the revision of everything: another set of plugins or settings is active.
+    PluginsChanged {
+        /// A word that differs between sets.
+        set: String,
+    },
+}
+
+/// How far an upload has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SaveUpload {
+    /// The session, as it appears in its location.
+    pub id: String,
+    /// The repository it belongs to.
+    pub repository: Repository,
+    /// The number of durable bytes.
+    pub offset: u64,
+    /// The algorithm of the hash state.
+    pub algorithm: Algorithm,
+    /// The serialised state of the hasher after `offset` bytes.
+    pub hash_state: Vec<u8>,
+    /// The storage driver's token.
+    pub token: String,
+    /// The time now, in seconds since 1970.
+    pub now: u64,
+}
+
+/// How one thing is named by a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EdgeKind {
+    /// The config: a blob.
+    Config,
+    /// A layer: a blob.
+    Layer,
+    /// A manifest of an index.
+    Manifest,
+}
+
+/// One thing that a manifest names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edge {
+    /// How it is named.
+    pub kind: EdgeKind,
+    /// The digest.
+    pub digest: Digest,
+    /// The size that the descriptor gives.
+    pub size: u64,
+    /// Whether the manifest may only be stored where the repository holds it.
+    pub required: bool,
+}
+
+/// A manifest to store.
+#[derive(Debug, Clone)]
+pub struct PutManifest {
+    /// The repository.
+    pub repository: Repository,
+    /// The digest of the bytes.
+    pub digest: Digest,
+    /// The media type under which it was pushed.
+    pub media_type: MediaType,
+    /// The manifest as it was pushed.
+    pub bytes: Bytes,
+    /// The candidates for dispatch, in their order.
+    pub candidates: Vec<String>,
+    /// What the manifest names.
+    pub edges: Vec<Edge>,
+    /// What the manifest refers to.
+    pub subject: Option<Digest>,
+    /// The type under which it is listed as a referrer.
+    pub referrer_type: Option<String>,
+    /// The annotations of the manifest, as a JSON object, which a list of referrers repeats.
+    pub annotations: String,
+    /// The tags to set.
+    pub tags: Vec<Tag>,
+    /// What a plugin said, where one claims the artifact.
+    pub judged: Option<Judged>,
+    /// The time now, in seconds since 1970.
+    pub now: u64,
+}
+
+/// What a plugin said about a manifest while it was pushed.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The plugin.
+    pub stamp: Stamp,
+    /// The artifact type: the candidate that the plugin claims.
+    pub artifact_type: String,
+    /// The entry, where the plugin has an indexer and it succeeded.
+    pub entry: Option<Entry>,
+    /// What validation found.
+    pub findings: Vec<Finding>,
+    /// Why the plugin could not judge, where the operator's policy lets such artifacts in.
+    pub failure: Option<String>,
+    /// Whether a scan is to be planned.
+    pub scan: bool,
+}
+
+/// What `index` said of an artifact that was stored before.
+#[derive(Debug, Clone)]
+pub struct EntryUpdate {
+    /// The repository.
+    pub repository: Repository,
+    /// The digest of the manifest.
+    pub digest: Digest,
+    /// What the plugin says. Its `scan` is not looked at.
+    pub judged: Judged,
+}
+
+/// What a scan found.
+#[derive(Debug, Clone)]
+pub struct ScanUpdate {
+    /// The repository.
+    pub repository: Repository,
+    /// The digest of the manifest that was scanned.
+    pub digest: Digest,
+    /// The plugin.
+    pub stamp: Stamp,
+    /// What it found.
+    pub findings: Vec<Finding>,
+    /// The findings as a SARIF 2.1.0 document.
+    pub sarif: Bytes,
+    /// The manifest that refers to the artifact and shows the document to OCI clients, where the operator wants one. Its `subject` is the
+    /// artifact, its config blob the document, whose bytes are in the storage already.
+    pub referrer: Option<Box<PutManifest>>,
+}
+
+/// Which artifacts a newly active plugin has to look at.
+#[derive(Debug, Clone)]
+pub struct Backfill {
+    /// The plugin.
+    pub stamp: Stamp,
+    /// Types it claims exactly.
+    pub types: Vec<String>,
+    /// Beginnings of types it claims by pattern.
+    pub type_prefixes: Vec<String>,
+    /// Whether index jobs are to be planned.
+    pub index: bool,
+    /// Whether scan jobs are to be planned.
+    pub scan: bool,
+}
+
+/// What a command did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Applied {
+    /// It was done.
+    Done,
+    /// It was done, and something was there before: a manifest or link that existed already.
+    Existed,
+    /// The size of the blob that was mounted.
+    Mounted(u64),
+    /// The job that was claimed, if one is due.
+    Job(Option<Job>),
+    /// How many jobs were planned.
+    Planned(u64),
+}
+
+/// Which precondition of a command does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// What is to be changed is not there.
+    Absent,
+    /// A tag means something else than was expected.
+    Moved,
+    /// The repository does not hold these, which a manifest names: at most the first 10.
+    Missing(Vec<Digest>),
+    /// A descriptor gives another size than the blob has.
+    Size {
+        /// The blob.
+        digest: Digest,
+        /// What the descriptor says.
+        said: u64,
+        /// What it has.
+        has: u64,
+    },
+}

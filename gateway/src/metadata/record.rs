@@ -1,0 +1,227 @@
+//! What reads return.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::oci::{Algorithm, Digest, MediaType, Repository, Tag};
+
+/// Which plugin said something, and with which settings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    /// The plugin's name.
+    pub plugin: String,
+    /// The digest of its component.
+    pub component: Digest,
+    /// The digest of its settings.
+    pub settings: Digest,
+}
+
+/// A manifest, as it was pushed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ManifestRecord {
+    /// The digest.
+    pub digest: Digest,
+    /// The media type under which it was pushed to this repository.
+    pub media_type: MediaType,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// A manifest without its bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ManifestHead {
+    /// The digest.
+    pub digest: Digest,
+    /// The media type under which it was pushed to this repository.
+    pub media_type: MediaType,
+    /// The size in bytes.
+    pub size: u64,
+}
+
+/// A manifest that refers to another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferrerRecord {
+    /// The digest.
+    pub digest: Digest,
+    /// The media type.
+    pub media_type: MediaType,
+    /// The size in bytes.
+    pub size: u64,
+    /// The type under which it is listed.
+    pub artifact_type: Option<String>,
+    /// The annotations, as a JSON object.
+    pub annotations: String,
+}
+
+/// An upload session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UploadRecord {
+    /// The session.
+    pub id: String,
+    /// The repository it belongs to.
+    pub repository: Repository,
+    /// The number of durable bytes.
+    pub offset: u64,
+    /// The algorithm of the hash state.
+    pub algorithm: Algorithm,
+    /// The serialised state of the hasher after `offset` bytes.
+    pub hash_state: Vec<u8>,
+    /// The storage driver's token.
+    pub token: String,
+}
+
+/// A pointer from an artifact to another, or to something outside of the registry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReferenceRecord {
+    /// How the artifact relates to the target.
+    pub kind: String,
+    /// What is meant, in the words of the artifact.
+    pub target: String,
+    /// The digest of the target, where the artifact pins one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The open field: the text of a JSON object, or empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub properties: String,
+}
+
+/// What an indexer says about an artifact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The name that people would search for.
+    pub title: String,
+    /// The version, in the artifact's own scheme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// What the artifact is, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// Words to find the artifact by.
+    #[serde(default)]
+    pub keywords: Vec<String>,
+    /// What the artifact needs or contains.
+    #[serde(default)]
+    pub references: Vec<ReferenceRecord>,
+    /// The plugin's own JSON object, as text.
+    pub document: String,
+}
+
+/// Where in an artifact a finding applies.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct FindingLocation {
+    /// The digest of the blob or child manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The file inside the blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The line, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The column in Unicode scalar values, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// The value inside a structured document, as a JSON pointer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+}
+
+/// One thing that a plugin has to say about an artifact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The rule that was met.
+    pub rule: String,
+    /// `critical`, `high`, `medium`, `low` or `info`.
+    pub severity: String,
+    /// What was found and what to do about it.
+    pub message: String,
+    /// Where it was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<FindingLocation>,
+    /// An address that explains the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The open field: the text of a JSON object, or empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub properties: String,
+}
+
+/// Which capability found something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FindingSource {
+    /// Validation, when it was pushed.
+    Validate,
+    /// A scan.
+    Scan,
+}
+
+/// Everything known about one artifact beside its bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArtifactRecord {
+    /// The manifest.
+    pub head: ManifestHead,
+    /// The candidates for dispatch, in their order.
+    pub candidates: Vec<String>,
+    /// The artifact type that a plugin claimed, and which plugin.
+    pub judged: Option<(String, Stamp)>,
+    /// The entry.
+    pub entry: Option<Entry>,
+    /// Why the plugin could not judge, where the policy let the artifact in.
+    pub failure: Option<String>,
+    /// What validation found.
+    pub validated: Vec<Finding>,
+    /// What the last scan found and which plugin scanned, where there was a scan.
+    pub scanned: Option<(Stamp, Vec<Finding>)>,
+    /// The tags that mean it, at most the first 100.
+    pub tags: Vec<Tag>,
+}
+
+/// One artifact in a list of entries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntryItem {
+    /// The repository.
+    pub repository: Repository,
+    /// The digest of the manifest.
+    pub digest: Digest,
+    /// The artifact type that the plugin claimed.
+    pub artifact_type: String,
+    /// The tags that mean it, at most the first 1 000.
+    pub tags: Vec<Tag>,
+    /// The entry as the text of a JSON object with the fields of [`Entry`], its document as a JSON value.
+    pub entry: String,
+}
+
+/// A manifest that is connected to another one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Related {
+    /// How: `index` for an index that names it.
+    pub kind: &'static str,
+    /// The manifest.
+    pub head: ManifestHead,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JobKind {
+    /// Ask the indexer.
+    Index,
+    /// Ask the scanner.
+    Scan,
+}
+
+/// Something to be done for an artifact, at least once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The row.
+    pub id: i64,
+    /// What to do.
+    pub kind: JobKind,
+    /// The repository.
+    pub repository: Repository,
+    /// The digest of the manifest.
+    pub digest: Digest,
+    /// The plugin for which it was planned.
+    pub plugin: String,
+    /// How often it was begun before.
+    pub attempts: u32,
+}
