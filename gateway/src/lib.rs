@@ -6,4 +6,5 @@
 pub mod auth;
 pub mod metadata;
 pub mod oci;
+pub mod registry;
 pub mod storage;

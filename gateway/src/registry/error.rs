@@ -1,0 +1,139 @@
+//! Why the registry could not do what was asked. Statuses are the business of `http`.
+
+use super::Rejection;
+use crate::{
+    metadata::{MetadataError, Refused},
+    oci::{Digest, DigestError, ManifestError, Reference, Repository, Tag},
+    storage::StorageError,
+};
+
+/// Why the registry could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// There is no such repository, or none that the caller may see.
+    #[error("repository {0} is not known to this registry")]
+    RepositoryUnknown(Repository),
+    /// There is no such manifest.
+    #[error("repository {0} has no manifest {1}")]
+    ManifestUnknown(Repository, Reference),
+    /// There is no such blob.
+    #[error("repository {0} has no blob {1}")]
+    BlobUnknown(Repository, Digest),
+    /// There is no such upload session.
+    #[error("there is no upload session {0:?} in this repository; it may have ended or expired: start the upload again")]
+    UploadUnknown(String),
+    /// Another request is writing to the session.
+    #[error("another request is writing to upload session {0:?}; wait for it or ask for the session's state")]
+    UploadBusy(String),
+    /// A chunk does not begin where the last one ended.
+    #[error(
+        "the chunk begins at byte {got}, but the session holds {offset} bytes; ask for the session's state and go on from there"
+    )]
+    UploadRange {
+        /// The session.
+        id: String,
+        /// The number of bytes that the session holds.
+        offset: u64,
+        /// Where the chunk begins.
+        got: u64,
+    },
+    /// The body is not as long as the request said.
+    #[error("{said} bytes were announced, but {got} arrived; what arrived is kept and can be continued")]
+    UploadLength {
+        /// What the request said.
+        said: u64,
+        /// What arrived.
+        got: u64,
+    },
+    /// The body broke off. What arrived is kept in the session.
+    #[error("the body broke off: {0}")]
+    BodyBroken(String),
+    /// There are more upload sessions than the gateway keeps.
+    #[error("too many uploads are open; try again later")]
+    UploadsFull,
+    /// The content is not what the digest says.
+    #[error("the content has digest {actual}, but {expected} was given")]
+    DigestMismatch {
+        /// What was given.
+        expected: Digest,
+        /// What the content has.
+        actual: Digest,
+    },
+    /// A digest is malformed.
+    #[error(transparent)]
+    Digest(#[from] DigestError),
+    /// The manifest is malformed.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Something is larger than the configuration allows.
+    #[error("{what} has {size} bytes; this gateway accepts at most {max}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size in bytes, as far as it is known.
+        size: u64,
+        /// The limit in bytes.
+        max: u64,
+    },
+    /// A manifest names what the repository does not hold.
+    #[error("the manifest names content that repository {repository} does not hold: {}; push it first", shown(.missing))]
+    Missing {
+        /// The repository.
+        repository: Repository,
+        /// The first ten that are missing.
+        missing: Vec<Digest>,
+    },
+    /// A descriptor gives another size than the content has.
+    #[error("the manifest says that {digest} has {said} bytes, but it has {has}")]
+    DescriptorSize {
+        /// The blob.
+        digest: Digest,
+        /// What the descriptor says.
+        said: u64,
+        /// What it has.
+        has: u64,
+    },
+    /// More tags than one push may set.
+    #[error("one push may set at most {0} tags")]
+    TooManyTags(usize),
+    /// A tag means something else than was expected.
+    #[error("tag {1} of repository {0} means another manifest by now")]
+    Moved(Repository, Tag),
+    /// A plugin rejected the push.
+    #[error("a plugin rejected the push")]
+    Rejected(Box<Rejection>),
+    /// The caller may not do this.
+    #[error("you may not change repository {0}")]
+    Denied(Repository),
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The metadata failed.
+    #[error(transparent)]
+    Metadata(MetadataError),
+}
+
+fn shown(digests: &[Digest]) -> String {
+    digests.iter().map(Digest::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl RegistryError {
+    /// Words what the metadata refused, for the repository that the command was about.
+    pub(super) fn of(error: MetadataError, repository: &Repository) -> Self {
+        match error {
+            MetadataError::Refused(Refused::Missing(missing)) => Self::Missing {
+                repository: repository.clone(),
+                missing,
+            },
+            MetadataError::Refused(Refused::Size { digest, said, has }) => Self::DescriptorSize { digest, said, has },
+            MetadataError::Refused(Refused::Absent) => Self::RepositoryUnknown(repository.clone()),
+            other => Self::Metadata(other),
+        }
+    }
+}
+
+impl From<MetadataError> for RegistryError {
+    fn from(error: MetadataError) -> Self {
+        Self::Metadata(error)
+    }
+}

@@ -1,0 +1,161 @@
+//! What the registry asks of whoever knows artifact types.
+//!
+//! The trait lies here, below the plugin host, so that a push can consult plugins and plugins can read the registry without a cycle.
+//! Whoever implements it gets a [`Reader`] and nothing else: it cannot write.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Reader;
+use crate::{
+    metadata::{Entry, Finding, Judged, Stamp},
+    oci::{Digest, Manifest, Repository, Tag},
+};
+
+/// A manifest with its bytes, in the repository whose links its blobs resolve through. It may not be stored yet.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    /// The repository.
+    pub repository: Repository,
+    /// The digest of the bytes.
+    pub digest: Digest,
+    /// What the manifest says.
+    pub manifest: Arc<Manifest>,
+    /// The manifest as it was pushed.
+    pub bytes: Bytes,
+}
+
+/// A push that is to be judged.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// What is pushed.
+    pub artifact: Artifact,
+    /// The tags that are to be set.
+    pub tags: Vec<Tag>,
+    /// What is stored from an earlier push of the same manifest to the same repository: where plugin and settings are still the same,
+    /// validating and indexing again would say the same.
+    pub known: Option<Known>,
+}
+
+/// What a plugin said of a manifest when it was pushed before.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Which plugin, and with which settings.
+    pub stamp: Stamp,
+    /// The artifact type that it claimed.
+    pub artifact_type: String,
+    /// The entry.
+    pub entry: Option<Entry>,
+    /// What validation found.
+    pub findings: Vec<Finding>,
+}
+
+/// A push that may proceed.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    /// What is to be stored with the manifest.
+    pub judged: Judged,
+    /// What `admit` found, to be shown to the client beside what validation found.
+    pub admitted: Vec<Finding>,
+}
+
+/// Why a push may not proceed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rejection {
+    /// A plugin refused it.
+    Refused {
+        /// The plugin.
+        plugin: String,
+        /// The tag that may not be set, where the content is fine.
+        tag: Option<Tag>,
+        /// Why, the most important first.
+        findings: Vec<Finding>,
+    },
+    /// The plugin failed on this artifact and would fail again: a trap, a limit, an answer that breaks the contract.
+    Failed {
+        /// The plugin.
+        plugin: String,
+        /// What happened, for the person who pushed.
+        reason: String,
+    },
+    /// The plugin cannot be asked now.
+    Unavailable {
+        /// The plugin.
+        plugin: String,
+        /// Why.
+        reason: String,
+        /// When to try again.
+        retry_after_seconds: u32,
+    },
+}
+
+/// Why a job could not be done.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum HookError {
+    /// No active plugin claims the artifact or has the capability. There is nothing to do.
+    #[error("no active plugin does this for the artifact")]
+    NoPlugin,
+    /// The plugin failed on this artifact and would fail again.
+    #[error("plugin {plugin} failed: {reason}")]
+    Failed {
+        /// The plugin.
+        plugin: String,
+        /// What happened.
+        reason: String,
+    },
+    /// It could work later: storage trouble, a full queue.
+    #[error("plugin {plugin} cannot be asked now: {reason}")]
+    Later {
+        /// The plugin.
+        plugin: String,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// What a scan found.
+#[derive(Debug, Clone)]
+pub struct Scanned {
+    /// The plugin.
+    pub stamp: Stamp,
+    /// The version of the plugin.
+    pub version: String,
+    /// What it found, the most important first.
+    pub findings: Vec<Finding>,
+}
+
+/// Admits and observes pushes.
+#[async_trait::async_trait]
+pub trait Hooks: Send + Sync + 'static {
+    /// Judges a push: validates and indexes the content, then admits it for each tag. Returns nothing where nobody claims the artifact.
+    ///
+    /// # Errors
+    /// Says why the push may not proceed. Nothing may be stored then.
+    async fn judge(&self, push: Push, reader: Reader) -> Result<Option<Judgement>, Rejection>;
+
+    /// Validates and indexes an artifact that was stored before the plugin came. What validation finds is kept; the artifact stays.
+    async fn index(&self, artifact: Artifact, reader: Reader) -> Result<Judged, HookError>;
+
+    /// Scans an artifact that is stored.
+    async fn scan(&self, artifact: Artifact, reader: Reader) -> Result<Scanned, HookError>;
+}
+
+/// Nobody knows any type: every push is stored generically.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoHooks;
+
+#[async_trait::async_trait]
+impl Hooks for NoHooks {
+    async fn judge(&self, _: Push, _: Reader) -> Result<Option<Judgement>, Rejection> {
+        Ok(None)
+    }
+
+    async fn index(&self, _: Artifact, _: Reader) -> Result<Judged, HookError> {
+        Err(HookError::NoPlugin)
+    }
+
+    async fn scan(&self, _: Artifact, _: Reader) -> Result<Scanned, HookError> {
+        Err(HookError::NoPlugin)
+    }
+}

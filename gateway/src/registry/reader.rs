@@ -1,0 +1,225 @@
+//! Reading, for one caller.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{Artifact, RegistryError};
+use crate::{
+    auth::{Action, Caller},
+    metadata::{ArtifactRecord, EntryItem, ManifestHead, ManifestRecord, Metadata},
+    oci::{Digest, Manifest, Reference, Repository, Tag},
+    storage::{Pieces, SharedStorage},
+};
+
+/// How many repositories one internal page holds while those are left out that the caller may not read.
+const PAGE: usize = 1_000;
+
+/// Where a list of entries goes on: behind this repository and digest.
+pub type EntryCursor = (String, String);
+
+/// Reads the registry for one caller. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader {
+    caller: Caller,
+    metadata: Metadata,
+    storage: SharedStorage,
+}
+
+/// A blob that a repository holds, ready to be read. Cheap to clone.
+#[derive(Clone)]
+pub struct Blob {
+    /// The digest.
+    pub digest: Digest,
+    /// The size in bytes.
+    pub size: u64,
+    storage: SharedStorage,
+}
+
+impl Blob {
+    pub(crate) fn new(digest: Digest, size: u64, storage: SharedStorage) -> Self {
+        Self { digest, size, storage }
+    }
+
+    /// Streams a range of the blob.
+    ///
+    /// # Errors
+    /// Fails where the storage does.
+    pub async fn stream(&self, range: Range<u64>) -> Result<Pieces, RegistryError> {
+        Ok(self.storage.read(&self.digest, range).await?)
+    }
+
+    /// Returns a small range of the blob at once. It ends early where the blob does.
+    ///
+    /// # Errors
+    /// Fails where the storage does.
+    pub async fn read_at(&self, range: Range<u64>) -> Result<Bytes, RegistryError> {
+        Ok(self.storage.read_at(&self.digest, range).await?)
+    }
+}
+
+impl Reader {
+    pub(super) fn new(caller: Caller, metadata: Metadata, storage: SharedStorage) -> Self {
+        Self {
+            caller,
+            metadata,
+            storage,
+        }
+    }
+
+    /// Returns for whom this reads.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Says whether the caller may read a repository.
+    #[must_use]
+    pub fn may_read(&self, repository: &Repository) -> bool {
+        self.caller.may(Action::Read, repository)
+    }
+
+    /// Returns a manifest.
+    ///
+    /// # Errors
+    /// [`RegistryError::ManifestUnknown`] where the caller can see no such manifest.
+    pub fn manifest(&self, repository: &Repository, reference: &Reference) -> Result<ManifestRecord, RegistryError> {
+        let found = if self.may_read(repository) {
+            self.metadata.manifest(repository, reference)?
+        } else {
+            None
+        };
+        found.ok_or_else(|| RegistryError::ManifestUnknown(repository.clone(), reference.clone()))
+    }
+
+    /// Returns a manifest without its bytes.
+    ///
+    /// # Errors
+    /// [`RegistryError::ManifestUnknown`] where the caller can see no such manifest.
+    pub fn manifest_head(&self, repository: &Repository, reference: &Reference) -> Result<ManifestHead, RegistryError> {
+        let found = if self.may_read(repository) {
+            self.metadata.manifest_head(repository, reference)?
+        } else {
+            None
+        };
+        found.ok_or_else(|| RegistryError::ManifestUnknown(repository.clone(), reference.clone()))
+    }
+
+    /// Returns a manifest, read and with its bytes, as plugins are given it.
+    ///
+    /// # Errors
+    /// [`RegistryError::ManifestUnknown`] where the caller can see no such manifest.
+    pub fn open(&self, repository: &Repository, reference: &Reference) -> Result<Artifact, RegistryError> {
+        let record = self.manifest(repository, reference)?;
+        let manifest = Manifest::parse(Some(record.media_type.as_str()), &record.bytes)?;
+        Ok(Artifact {
+            repository: repository.clone(),
+            digest: record.digest,
+            manifest: Arc::new(manifest),
+            bytes: record.bytes,
+        })
+    }
+
+    /// Returns a blob that a repository holds.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`] where the caller can see no such blob there.
+    pub fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Blob, RegistryError> {
+        let found = if self.may_read(repository) {
+            self.metadata.blob(repository, digest)?
+        } else {
+            None
+        };
+        match found {
+            Some(size) => Ok(Blob::new(digest.clone(), size, self.storage.clone())),
+            None => Err(RegistryError::BlobUnknown(repository.clone(), digest.clone())),
+        }
+    }
+
+    /// Returns what is known about an artifact beside its bytes.
+    ///
+    /// # Errors
+    /// [`RegistryError::ManifestUnknown`] where the caller can see no such manifest.
+    pub fn artifact(&self, repository: &Repository, digest: &Digest) -> Result<ArtifactRecord, RegistryError> {
+        let found = if self.may_read(repository) {
+            self.metadata.artifact(repository, digest)?
+        } else {
+            None
+        };
+        found.ok_or_else(|| RegistryError::ManifestUnknown(repository.clone(), Reference::Digest(digest.clone())))
+    }
+
+    /// Returns what a stored manifest names and its repository does not hold now.
+    ///
+    /// # Errors
+    /// Fails where the metadata does.
+    pub fn missing(&self, repository: &Repository, digest: &Digest) -> Result<Vec<Digest>, RegistryError> {
+        Ok(self.metadata.missing(repository, digest)?)
+    }
+
+    /// Returns up to `n` tags of a repository, sorted bytewise, after `last`.
+    ///
+    /// # Errors
+    /// [`RegistryError::RepositoryUnknown`] where the caller can see no such repository.
+    pub fn tags(&self, repository: &Repository, last: Option<&str>, n: usize) -> Result<Vec<Tag>, RegistryError> {
+        if !self.may_read(repository) || !self.metadata.repository_exists(repository)? {
+            return Err(RegistryError::RepositoryUnknown(repository.clone()));
+        }
+        Ok(self.metadata.tags(repository, last, n)?)
+    }
+
+    /// Returns up to `n` repositories under a prefix that the caller may read, sorted bytewise, after `after`.
+    ///
+    /// # Errors
+    /// Fails where the metadata does.
+    pub fn repositories(&self, prefix: &str, after: Option<&str>, n: usize) -> Result<Vec<Repository>, RegistryError> {
+        let mut found = Vec::new();
+        let mut after = after.map(str::to_owned);
+        while found.len() < n {
+            let page = self.metadata.repositories(prefix, after.as_deref(), PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.to_string());
+            let whole = page.len() == PAGE;
+            found.extend(page.into_iter().filter(|repository| self.may_read(repository)));
+            if !whole {
+                break;
+            }
+        }
+        found.truncate(n);
+        Ok(found)
+    }
+
+    /// Returns entries of artifacts under a prefix that the caller may read, of these types (a trailing `*` makes a pattern), sorted by
+    /// repository and digest, after a cursor. A page can have fewer than `n` items; the cursor it returns is absent on the last page.
+    ///
+    /// # Errors
+    /// Fails where the metadata does.
+    pub fn entries(
+        &self,
+        prefix: &str,
+        types: &[String],
+        after: Option<&EntryCursor>,
+        n: usize,
+    ) -> Result<(Vec<EntryItem>, Option<EntryCursor>), RegistryError> {
+        let after = after.map(|(repository, digest)| (repository.as_str(), digest.as_str()));
+        let mut page = self.metadata.entries(prefix, types, after, n)?;
+        let next = (page.len() == n)
+            .then(|| page.last().map(|item| (item.repository.to_string(), item.digest.to_string())))
+            .flatten();
+        page.retain(|item| self.may_read(&item.repository));
+        Ok((page, next))
+    }
+
+    /// Returns a number that moves whenever anything under the prefix does.
+    ///
+    /// # Errors
+    /// Fails where the metadata does.
+    pub fn revision(&self, prefix: &str) -> Result<u64, RegistryError> {
+        Ok(self.metadata.revision(prefix)?)
+    }
+
+    /// Returns the metadata, for reads of this layer.
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
