@@ -1,19 +1,110 @@
 //! The rules of the registry.
 //!
-//! [`Registry`] writes and [`Reader`] reads, always for a [`Caller`](crate::auth::Caller): what the caller may not read does not exist. A
-//! push consults whoever knows artifact types through [`Hooks`]; the rules here hold with and without them.
+//! [`Registry`] writes and [`Reader`] reads, always for a [`Caller`]: what the caller may not read does not exist. A push consults whoever
+//! knows artifact types through [`Hooks`]; the rules here hold with and without them.
 
+mod blobs;
 mod code_hashes;
+mod config;
 mod error;
 mod hooks;
+mod incoming;
+mod jobs;
+mod manifests;
+mod publish;
 mod reader;
+mod referrers;
+mod sarif;
+mod uploads;
+
+use std::{
+    ops::Deref,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    auth::{Action, Caller},
+    metadata::Metadata,
+    oci::Repository,
+    storage::{SharedStorage, Storage},
+};
 
 pub use code_hashes::CodeHashes;
+pub use config::{Config, MissingReferences};
 pub use error::RegistryError;
 pub use hooks::{Artifact, HookError, Hooks, Judgement, Known, NoHooks, Push, Rejection, Scanned};
+pub use incoming::{Body, Chunk};
+pub use manifests::{ManifestPush, Pushed};
+pub use publish::{Change, Publication, Staged};
 pub use reader::{Blob, EntryCursor, Reader};
+pub use sarif::{SARIF_MEDIA_TYPE, sarif};
+pub use uploads::UploadState;
 
 /// What plugins say is kept by the metadata; those who implement [`Hooks`] name it from here.
 pub use crate::metadata::{
-    ArtifactRecord, Entry, EntryItem, Finding, FindingLocation, Judged, ManifestRecord, ReferenceRecord, Stamp,
+    ArtifactRecord, Backfill, Entry, EntryItem, Finding, FindingLocation, Judged, ManifestHead, ManifestRecord, ReferenceRecord,
+    ReferrerRecord, Related, Stamp,
 };
+
+/// Writes to the registry. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry(Arc<Shared>);
+
+/// What every clone shares.
+pub struct Shared {
+    config: Config,
+    storage: SharedStorage,
+    metadata: Metadata,
+    hooks: Arc<dyn Hooks>,
+    sessions: uploads::Sessions,
+    jobs_wake: Notify,
+}
+
+impl Deref for Registry {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Registry {
+    /// Puts a registry together.
+    #[must_use]
+    pub fn new(config: Config, storage: SharedStorage, metadata: Metadata, hooks: Arc<dyn Hooks>) -> Self {
+        let (sessions, jobs_wake) = (uploads::Sessions::default(), Notify::new());
+        Self(Arc::new(Shared { config, storage, metadata, hooks, sessions, jobs_wake }))
+    }
+
+    /// Returns what reads for a caller.
+    #[must_use]
+    pub fn reader(&self, caller: Caller) -> Reader {
+        Reader::new(caller, self.metadata.clone(), self.storage.clone())
+    }
+
+    /// Returns the limits and rules in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn authorise(&self, caller: &Caller, action: Action, repository: &Repository) -> Result<(), RegistryError> {
+        if caller.may(action, repository) { Ok(()) } else { Err(RegistryError::Denied(repository.clone())) }
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn storage(&self) -> &dyn Storage {
+        &*self.storage
+    }
+}
+
+/// Returns the time in seconds since 1970.
+fn now_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Artifact, RegistryError};
 use crate::{
     auth::{Action, Caller},
-    metadata::{ArtifactRecord, EntryItem, ManifestHead, ManifestRecord, Metadata},
+    metadata::{ArtifactRecord, Edge, EdgeKind, EntryItem, ManifestHead, ManifestRecord, Metadata, Related},
     oci::{Digest, Manifest, Reference, Repository, Tag},
     storage::{Pieces, SharedStorage},
 };
@@ -202,12 +202,48 @@ impl Reader {
         n: usize,
     ) -> Result<(Vec<EntryItem>, Option<EntryCursor>), RegistryError> {
         let after = after.map(|(repository, digest)| (repository.as_str(), digest.as_str()));
-        let mut page = self.metadata.entries(prefix, types, after, n)?;
-        let next = (page.len() == n)
-            .then(|| page.last().map(|item| (item.repository.to_string(), item.digest.to_string())))
-            .flatten();
+        let page = self.metadata.entries(prefix, types, after, n)?;
+        Ok(self.readable(page, n))
+    }
+
+    /// Returns entries that the caller may read and in which every word of a query occurs, as [`Reader::entries`] does.
+    ///
+    /// # Errors
+    /// Fails where the metadata does.
+    pub fn search(
+        &self,
+        query: &str,
+        artifact_type: Option<&str>,
+        after: Option<&EntryCursor>,
+        n: usize,
+    ) -> Result<(Vec<EntryItem>, Option<EntryCursor>), RegistryError> {
+        let after = after.map(|(repository, digest)| (repository.as_str(), digest.as_str()));
+        let page = self.metadata.search(query, artifact_type, after, n)?;
+        Ok(self.readable(page, n))
+    }
+
+    /// Returns up to `n` indexes of the repository that name a manifest.
+    ///
+    /// # Errors
+    /// Fails where the metadata does.
+    pub fn parents(&self, repository: &Repository, digest: &Digest, n: usize) -> Result<Vec<Related>, RegistryError> {
+        Ok(if self.may_read(repository) { self.metadata.parents(repository, digest, n)? } else { Vec::new() })
+    }
+
+    /// Returns the findings of the last scan as a SARIF document.
+    ///
+    /// # Errors
+    /// Fails where the metadata does.
+    pub fn scan_document(&self, repository: &Repository, digest: &Digest) -> Result<Option<Bytes>, RegistryError> {
+        Ok(if self.may_read(repository) { self.metadata.sarif(repository, digest)? } else { None })
+    }
+
+    /// Leaves out what the caller may not read, and says where the list goes on.
+    fn readable(&self, mut page: Vec<EntryItem>, n: usize) -> (Vec<EntryItem>, Option<EntryCursor>) {
+        let last = page.last().filter(|_| page.len() == n);
+        let next = last.map(|item| (item.repository.to_string(), item.digest.to_string()));
         page.retain(|item| self.may_read(&item.repository));
-        Ok((page, next))
+        (page, next)
     }
 
     /// Returns a number that moves whenever anything under the prefix does.
@@ -216,6 +252,16 @@ impl Reader {
     /// Fails where the metadata does.
     pub fn revision(&self, prefix: &str) -> Result<u64, RegistryError> {
         Ok(self.metadata.revision(prefix)?)
+    }
+
+    /// Says whether a repository holds what a manifest names.
+    pub(super) fn holds(&self, repository: &Repository, edge: &Edge) -> Result<bool, RegistryError> {
+        Ok(match edge.kind {
+            EdgeKind::Config | EdgeKind::Layer => self.metadata.blob(repository, &edge.digest)?.is_some(),
+            EdgeKind::Manifest => {
+                self.metadata.manifest_head(repository, &Reference::Digest(edge.digest.clone()))?.is_some()
+            }
+        })
     }
 
     /// Returns the metadata, for reads of this layer.

@@ -1,0 +1,143 @@
+//! HTTP: the only place that knows statuses and headers.
+//!
+//! [`route`] turns a raw path into what is meant, [`dispatch`] below is the router on one page, and each handler extracts, makes one call
+//! into the registry or the plugin host, and answers.
+
+mod artifacts;
+mod blobs;
+mod error;
+mod extensions;
+mod lists;
+mod manifests;
+mod metrics;
+mod openapi;
+mod operate;
+mod range;
+mod request;
+mod route;
+mod server;
+mod service;
+mod uploads;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{Method, Request, Response},
+};
+
+use self::{error::HttpError, metrics::Metrics, request::Call, route::Route};
+use crate::{auth::Grants, plugin_host::PluginHost, registry::Registry, services::Services};
+
+pub use server::{Server, ServerError};
+
+/// Limits and habits of the server: table `[http]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The most connections that are open at once; further ones wait to be accepted.
+    pub connections_max: usize,
+    /// How long a client may take for the head of a request, and pause within a body.
+    pub idle_max: Duration,
+    /// How long running requests may take to finish when the gateway stops.
+    pub shutdown_max: Duration,
+    /// The origin that clients use, where a proxy stands in front: `https://registry.example`. Without it, what the request says.
+    pub origin: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { connections_max: 4_096, idle_max: seconds(60), shutdown_max: seconds(30), origin: None }
+    }
+}
+
+/// What handlers work with.
+pub struct Gateway {
+    /// Limits and habits.
+    pub config: Config,
+    /// Reads and writes.
+    pub registry: Registry,
+    /// Who knows artifact types.
+    pub plugins: Arc<PluginHost>,
+    /// Who answers native client protocols.
+    pub services: Services,
+    /// What a caller may do who does not say who they are.
+    pub anonymous: Grants,
+    metrics: Metrics,
+}
+
+impl Gateway {
+    /// Puts what handlers need together.
+    #[must_use]
+    pub fn new(config: Config, registry: Registry, plugins: Arc<PluginHost>, services: Services, anonymous: Grants) -> Self {
+        let metrics = Metrics::new();
+        Self { config, registry, plugins, services, anonymous, metrics }
+    }
+}
+
+/// Everything a handler can answer.
+type Answer = Result<Response<Body>, HttpError>;
+
+/// The router.
+async fn dispatch(gateway: &Gateway, route: Route, request: Request<Body>) -> Answer {
+    let method = request.method().clone();
+    let call = Call::new(gateway, request);
+    match (route, method.as_str()) {
+        // Operating the gateway.
+        (Route::Root, "GET" | "HEAD") => operate::root(),
+        (Route::Health, "GET" | "HEAD") => operate::health(),
+        (Route::Ready, "GET" | "HEAD") => operate::ready(&call),
+        (Route::Metrics, "GET" | "HEAD") => operate::metrics(&call),
+
+        // The distribution API.
+        (Route::Base, "GET" | "HEAD") => operate::base(),
+        (Route::Catalog, "GET" | "HEAD") => lists::catalog(&call),
+        (Route::Discover, "GET" | "HEAD") => extensions::discover(),
+        (Route::Tags(repository), "GET" | "HEAD") => lists::tags(&call, &repository),
+        (Route::Referrers(repository, digest), "GET" | "HEAD") => lists::referrers(&call, &repository, &digest),
+        (Route::Manifest(repository, reference), "GET") => manifests::get(&call, &repository, &reference),
+        (Route::Manifest(repository, reference), "HEAD") => manifests::head(&call, &repository, &reference),
+        (Route::Manifest(repository, reference), "PUT") => manifests::put(call, &repository, reference).await,
+        (Route::Manifest(repository, reference), "DELETE") => manifests::delete(&call, &repository, &reference).await,
+        (Route::Blob(repository, digest), "GET" | "HEAD") => blobs::get(&call, &repository, &digest).await,
+        (Route::Blob(repository, digest), "DELETE") => blobs::delete(&call, &repository, &digest).await,
+        (Route::Uploads(repository), "POST") => uploads::post(call, &repository).await,
+        (Route::Upload(repository, id), "GET" | "HEAD") => uploads::get(&call, &repository, &id).await,
+        (Route::Upload(repository, id), "PATCH") => uploads::patch(call, &repository, &id).await,
+        (Route::Upload(repository, id), "PUT") => uploads::put(call, &repository, &id).await,
+        (Route::Upload(repository, id), "DELETE") => uploads::delete(&call, &repository, &id).await,
+
+        // What plugins add to the registry.
+        (Route::Types, "GET" | "HEAD") => extensions::types(&call),
+        (Route::Plugins, "GET" | "HEAD") => extensions::plugins(&call),
+        (Route::Plugin(name), "GET" | "HEAD") => extensions::plugin(&call, &name),
+        (Route::Search, "GET" | "HEAD") => extensions::search(&call),
+        (Route::OpenApi, "GET" | "HEAD") => openapi::document(),
+        (Route::Artifact(repository, reference), "GET" | "HEAD") => artifacts::artifact(&call, &repository, &reference),
+        (Route::View(repository, reference, view), "GET" | "HEAD") => artifacts::view(&call, &repository, &reference, &view).await,
+        (Route::Findings(repository, reference), "GET" | "HEAD") => artifacts::findings(&call, &repository, &reference),
+        (Route::Compare(repository, before, after), "GET" | "HEAD") => artifacts::compare(&call, &repository, &before, &after).await,
+
+        // Native client protocols.
+        (Route::WellKnown(document), _) => service::well_known(call, document).await,
+        (Route::Service(mount, path), _) => service::mounted(call, mount, path).await,
+
+        (route, _) => Err(HttpError::method(allowed(&route))),
+    }
+}
+
+/// The methods that a route answers, for an answer to any other.
+fn allowed(route: &Route) -> &'static str {
+    match route {
+        Route::Manifest(..) => "GET, HEAD, PUT, DELETE",
+        Route::Blob(..) => "GET, HEAD, DELETE",
+        Route::Uploads(_) => "POST",
+        Route::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",
+        _ => "GET, HEAD",
+    }
+}
+
+/// Says whether a method asks for the head of an answer only.
+fn is_head(method: &Method) -> bool {
+    method == Method::HEAD
+}

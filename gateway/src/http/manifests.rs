@@ -1,0 +1,119 @@
+//! Manifests: pull, push, delete.
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, Response, header},
+};
+
+use super::{
+    Answer,
+    error::{HttpError, worded},
+    request::{Call, answer, value},
+};
+use crate::{
+    oci::{Digest, ErrorCode, MediaType, Reference, Repository, Tag},
+    registry::{Finding, ManifestPush},
+};
+
+/// The most bytes of all `Warning` headers of one answer (distribution specification, "Warnings").
+const WARNINGS_BYTES_MAX: usize = 4_096;
+
+pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+/// Content under its digest never changes.
+pub(super) const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// What a tag means may change at any time; a client asks again with the digest it has.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// `GET /v2/{repository}/manifests/{reference}`
+pub(super) fn get(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
+    let record = call.reader().manifest(repository, reference)?;
+    if not_modified(call, &record.digest) {
+        return Ok(described(answer(304, "", Body::empty()), &record.digest, reference));
+    }
+    let response = Response::new(Body::from(record.bytes));
+    Ok(typed(described(response, &record.digest, reference), &record.media_type))
+}
+
+/// `HEAD /v2/{repository}/manifests/{reference}`
+pub(super) fn head(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
+    let head = call.reader().manifest_head(repository, reference)?;
+    if not_modified(call, &head.digest) {
+        return Ok(described(answer(304, "", Body::empty()), &head.digest, reference));
+    }
+    let mut response = typed(described(Response::new(Body::empty()), &head.digest, reference), &head.media_type);
+    response.headers_mut().insert(header::CONTENT_LENGTH, head.size.into());
+    Ok(response)
+}
+
+/// `PUT /v2/{repository}/manifests/{reference}`
+pub(super) async fn put(call: Call<'_>, repository: &Repository, reference: Reference) -> Answer {
+    let gateway = call.gateway;
+    let caller = call.caller.clone();
+    let tags = extra_tags(&call)?;
+    let asked: Vec<Tag> = tags.clone();
+    let content_type = call.header(header::CONTENT_TYPE).map(str::to_owned);
+    let bytes = call.into_bytes("the manifest", gateway.registry.config().manifest_bytes_max).await?;
+    let location = format!("/v2/{repository}/manifests/{reference}");
+    let push = ManifestPush { reference, tags, content_type, bytes };
+    let pushed = gateway.registry.put_manifest(&caller, repository, push).await?;
+    let mut response = answer(201, "", Body::empty());
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, value(location));
+    headers.insert(CONTENT_DIGEST, value(pushed.digest.as_str()));
+    if let Some(subject) = pushed.subject {
+        headers.insert(OCI_SUBJECT, value(subject.as_str()));
+    }
+    for tag in asked {
+        headers.append(OCI_TAG, value(tag.as_str()));
+    }
+    append_warnings(headers, &pushed.findings);
+    Ok(response)
+}
+
+/// `DELETE /v2/{repository}/manifests/{reference}`
+pub(super) async fn delete(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
+    call.gateway.registry.delete_manifest(&call.caller, repository, reference).await?;
+    Ok(answer(202, "", Body::empty()))
+}
+
+/// Reads the tags of `?tag=a&tag=b`.
+fn extra_tags(call: &Call<'_>) -> Result<Vec<Tag>, HttpError> {
+    let tags = call.query().into_iter().filter(|(key, _)| key == "tag");
+    tags.map(|(_, tag)| tag.parse::<Tag>().map_err(|error| HttpError::bad_request(ErrorCode::ManifestInvalid, error.to_string()))).collect()
+}
+
+/// Tells what a plugin had to say about a push that it accepted, as far as it fits.
+fn append_warnings(headers: &mut HeaderMap, findings: &[Finding]) {
+    let mut room = WARNINGS_BYTES_MAX;
+    for finding in findings {
+        let text: String = worded(finding).chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+        let warning = format!("299 - \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+        match room.checked_sub(warning.len()) {
+            Some(left) => room = left,
+            None => break,
+        }
+        headers.append(header::WARNING, value(warning));
+    }
+}
+
+/// Says whether the client has this content already (RFC 9110, section 13.1.2).
+pub(super) fn not_modified(call: &Call<'_>, digest: &Digest) -> bool {
+    let Some(tags) = call.header(header::IF_NONE_MATCH) else { return false };
+    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == digest.as_str())
+}
+
+fn described(mut response: Response<Body>, digest: &Digest, reference: &Reference) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_DIGEST, value(digest.as_str()));
+    headers.insert(header::ETAG, value(format!("\"{digest}\"")));
+    let caching = if matches!(reference, Reference::Digest(_)) { IMMUTABLE } else { REVALIDATE };
+    headers.insert(header::CACHE_CONTROL, caching);
+    response
+}
+
+fn typed(mut response: Response<Body>, media_type: &MediaType) -> Response<Body> {
+    response.headers_mut().insert(header::CONTENT_TYPE, value(media_type.as_str()));
+    response
+}

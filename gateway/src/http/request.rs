@@ -1,0 +1,159 @@
+//! What handlers take from a request.
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http_body_util::BodyExt as _;
+
+use super::{Gateway, error::HttpError};
+use crate::{
+    auth::Caller,
+    oci::ErrorCode,
+    registry::{self, Chunk, Reader},
+};
+
+/// The most items of one page, and how many a page has when the request does not say.
+pub(super) const PAGE_MAX: usize = 1_000;
+
+/// One request.
+pub(super) struct Call<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) caller: Caller,
+    request: Request<Body>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(gateway: &'a Gateway, request: Request<Body>) -> Self {
+        let caller = Caller::anonymous(gateway.anonymous.clone());
+        Self { gateway, caller, request }
+    }
+
+    /// Returns what reads for the caller.
+    pub(super) fn reader(&self) -> Reader {
+        self.gateway.registry.reader(self.caller.clone())
+    }
+
+    pub(super) fn is_head(&self) -> bool {
+        super::is_head(self.request.method())
+    }
+
+    pub(super) fn method(&self) -> &str {
+        self.request.method().as_str()
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    /// Returns a header, where it is there and is text.
+    pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
+        self.request.headers().get(name)?.to_str().ok()
+    }
+
+    /// Returns the parameters of the query, decoded, in their order.
+    pub(super) fn query(&self) -> Vec<(String, String)> {
+        form_urlencoded::parse(self.request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect()
+    }
+
+    /// Returns the first parameter of a name.
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+        let query = self.request.uri().query()?;
+        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// Returns how many items the request wants in a page.
+    pub(super) fn page(&self) -> Result<usize, HttpError> {
+        let Some(n) = self.parameter("n") else { return Ok(PAGE_MAX) };
+        let n: usize = n.parse().map_err(|_| {
+            HttpError::bad_request(ErrorCode::Unsupported, format!("parameter n has to be a number from 0 on, not {n:?}"))
+        })?;
+        Ok(n.min(PAGE_MAX))
+    }
+
+    /// Returns the origin under which clients reach the gateway: as configured, else as the request says.
+    pub(super) fn origin(&self) -> String {
+        if let Some(origin) = &self.gateway.config.origin {
+            return origin.clone();
+        }
+        let authority = self.header(header::HOST).map(str::to_owned);
+        let authority = authority.or_else(|| self.request.uri().authority().map(ToString::to_string));
+        format!("http://{}", authority.unwrap_or_else(|| "localhost".into()))
+    }
+
+    /// Returns the body as a chunk of an upload, beginning where the request says.
+    pub(super) fn into_chunk(self, start: Option<u64>) -> Chunk {
+        let length = self.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        Chunk { start, length, body: self.into_stream() }
+    }
+
+    /// Returns the body as it comes. It breaks off where the client pauses for too long.
+    pub(super) fn into_stream(self) -> registry::Body {
+        let idle_max = self.gateway.config.idle_max;
+        let frames = self.request.into_body().into_data_stream();
+        let stream = futures_util::stream::unfold(Some(frames), move |frames| async move {
+            let mut frames = frames?;
+            match tokio::time::timeout(idle_max, frames.next()).await {
+                Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(frames))),
+                Ok(Some(Err(error))) => Some((Err(broken(&error)), None)),
+                Ok(None) => None,
+                Err(_) => Some((Err(format!("nothing came for {} seconds", idle_max.as_secs())), None)),
+            }
+        });
+        stream.boxed()
+    }
+
+    /// Returns a small body as a whole.
+    pub(super) async fn into_bytes(self, what: &'static str, bytes_max: u64) -> Result<Bytes, HttpError> {
+        let said = self.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or_default();
+        let too_large = |size: u64| Err(registry::RegistryError::TooLarge { what, size, max: bytes_max }.into());
+        if said > bytes_max {
+            return too_large(said);
+        }
+        let mut stream = self.into_stream();
+        let Some(first) = stream.next().await else { return Ok(Bytes::new()) };
+        let first = first.map_err(registry::RegistryError::BodyBroken)?;
+        // A small manifest comes in one frame, which then need not be copied.
+        let mut body = BytesMut::from(first);
+        while let Some(piece) = stream.next().await {
+            let piece = piece.map_err(registry::RegistryError::BodyBroken)?;
+            if (body.len() + piece.len()) as u64 > bytes_max {
+                return too_large((body.len() + piece.len()) as u64);
+            }
+            body.extend_from_slice(&piece);
+        }
+        if body.len() as u64 > bytes_max { too_large(body.len() as u64) } else { Ok(body.freeze()) }
+    }
+}
+
+fn broken(error: &axum::Error) -> String {
+    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source()).last().map_or_else(String::new, ToString::to_string)
+}
+
+/// Returns an answer with a body at hand.
+pub(super) fn answer(status: u16, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status.try_into().unwrap_or_default();
+    if !content_type.is_empty() {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    response
+}
+
+/// Returns a JSON answer.
+pub(super) fn json(value: &serde_json::Value) -> Response<Body> {
+    answer(200, "application/json", value.to_string())
+}
+
+/// Returns text as a header value. Text that is none, which validated names never are, yields an empty one.
+pub(super) fn value(text: impl AsRef<str>) -> HeaderValue {
+    HeaderValue::from_str(text.as_ref()).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Returns the `Link` to the next page of a list (RFC 8288).
+pub(super) fn next_link(path: &str, parameters: &[(&str, &str)]) -> HeaderValue {
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    value(format!("<{path}?{query}>; rel=\"next\""))
+}

@@ -1,0 +1,166 @@
+//! Listening, connections and stopping; the line in the log that every request gets.
+
+use std::{
+    error::Error,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, Request, Response, header},
+};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
+
+use super::{Gateway, error::HttpError, request::value, route};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+/// How long the server waits before it accepts again after the system refused, for example for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The most streams of one HTTP/2 connection.
+const H2_STREAMS_MAX: u32 = 200;
+/// The largest head of a request in bytes: a name of 255 bytes, some tags and tokens fit well.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Why the server could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address is taken.
+    #[error("{0} is in use by another program; choose another address with --listen or [http] listen, port 0 for any free one")]
+    InUse(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+}
+
+/// A server that listens.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Listens on an address. Port 0 chooses a free one.
+    ///
+    /// # Errors
+    /// Says why the address cannot be listened on.
+    pub async fn listen(address: SocketAddr) -> Result<Self, ServerError> {
+        let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => ServerError::InUse(address),
+            _ => ServerError::Listen(address, error),
+        })?;
+        let address = listener.local_addr().map_err(|error| ServerError::Listen(address, error))?;
+        Ok(Self { listener, address })
+    }
+
+    /// Returns the address that is listened on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until told to stop, then lets running requests finish for as long as the configuration allows.
+    pub async fn serve(self, gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
+        let connections = Arc::new(Semaphore::new(gateway.config.connections_max));
+        let graceful = GracefulShutdown::new();
+        let protocol = protocol(gateway.config.idle_max);
+        loop {
+            let Ok(permit) = connections.clone().acquire_owned().await else { break };
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = stop.wait_for(|stop| *stop) => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn Error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            prepare(&stream, gateway.config.idle_max);
+            let (shared, service) = (gateway.clone(), protocol.clone());
+            let connection = service.serve_connection(TokioIo::new(stream), service_fn(move |request| handle(shared.clone(), request)));
+            let connection = graceful.watch(connection.into_owned());
+            tokio::spawn(async move {
+                // A client that goes away or breaks the protocol ends its own connection; its requests were logged.
+                if let Err(error) = connection.await {
+                    tracing::debug!(error, "a connection ended early");
+                }
+                drop(permit);
+            });
+        }
+        drop(self.listener);
+        let shutdown_max = gateway.config.shutdown_max;
+        if tokio::time::timeout(shutdown_max, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests were still running after {} seconds and are cut off", shutdown_max.as_secs());
+        }
+    }
+}
+
+/// Sets what every connection needs: answers leave at once, and a peer that does not take them does not keep us for ever.
+fn prepare(stream: &TcpStream, idle_max: Duration) {
+    let millis = u32::try_from(idle_max.as_millis()).unwrap_or(u32::MAX);
+    let set = stream.set_nodelay(true).and_then(|()| Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?));
+    if let Err(error) = set {
+        tracing::debug!(error = &error as &dyn Error, "a socket option could not be set");
+    }
+}
+
+/// Speaks HTTP/1.1 or, where the client begins so, HTTP/2 without TLS.
+fn protocol(idle_max: Duration) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(idle_max).max_buf_size(HEAD_BYTES_MAX.max(512 * 1024)).pipeline_flush(true);
+    let mut http2 = builder.http2();
+    http2.timer(TokioTimer::new()).max_concurrent_streams(H2_STREAMS_MAX).max_header_list_size(HEAD_BYTES_MAX as u32);
+    http2.keep_alive_interval(idle_max / 2).keep_alive_timeout(idle_max / 2);
+    builder
+}
+
+/// Answers one request: finds what is meant, counts it, logs it.
+async fn handle(gateway: Arc<Gateway>, request: Request<Incoming>) -> Result<Response<Body>, std::convert::Infallible> {
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    let begin = Instant::now();
+    let id = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    let request = request.map(Body::new);
+    Ok(answer(&gateway, request, begin, id).await)
+}
+
+async fn answer(gateway: &Gateway, request: Request<Body>, begin: Instant, id: u64) -> Response<Body> {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = route::parse(&path);
+    let name = route.as_ref().map_or("unknown", route::Route::name);
+    let is_api = path.starts_with("/v2");
+    let answered = match route {
+        Ok(route) => super::dispatch(gateway, route, request).await,
+        Err(error) => Err(HttpError::from(error)),
+    };
+    let said = answered.as_ref().err().map(|error| error.message.clone());
+    let mut response = answered.unwrap_or_else(HttpError::into_response);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, value(format!("{id:x}")));
+    if is_api {
+        headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    }
+    let (status, took) = (response.status().as_u16(), begin.elapsed());
+    let bytes = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let bytes: u64 = bytes.or_else(|| axum::body::HttpBody::size_hint(response.body()).exact()).unwrap_or_default();
+    gateway.metrics.request(name, method.as_str(), status, bytes, took);
+    let (ms, error) = (took.as_secs_f64() * 1e3, said.as_deref());
+    tracing::info!(target: "request", id = format_args!("{id:x}"), %method, path, status, bytes, ms = format_args!("{ms:.1}"), error);
+    response
+}

@@ -1,0 +1,146 @@
+//! Bytes on their way into the storage: hashed as they pass, written in parts.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::BoxStream};
+
+use super::RegistryError;
+use crate::{
+    oci::{Algorithm, Digest, Hasher},
+    storage::{PIECE_BYTES_MAX, Storage, StorageError},
+};
+
+/// The body of an upload, as it arrives. An error means that it broke off, and says how.
+pub type Body = BoxStream<'static, Result<Bytes, String>>;
+
+/// How many bytes are gathered before they are written, and the largest content that is written at one go. Four pieces of the storage
+/// make few hops to the writing threads while an upload holds little memory.
+pub(super) const PART_BYTES: usize = 4 * PIECE_BYTES_MAX;
+
+/// What a request sends.
+pub struct Chunk {
+    /// Where it begins, where the request says so.
+    pub start: Option<u64>,
+    /// How many bytes it has, where the request says so.
+    pub length: Option<u64>,
+    /// The bytes.
+    pub body: Body,
+}
+
+impl Chunk {
+    /// Says whether the whole content is known to fit into one part.
+    pub(super) fn is_small(&self) -> bool {
+        self.length.is_some_and(|length| length <= PART_BYTES as u64)
+    }
+}
+
+/// A limit on content, and what it is called when it is exceeded.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) what: &'static str,
+    pub(super) bytes_max: u64,
+}
+
+impl Limit {
+    pub(super) fn check(self, size: u64) -> Result<(), RegistryError> {
+        let Self { what, bytes_max: max } = self;
+        if size > max { Err(RegistryError::TooLarge { what, size, max }) } else { Ok(()) }
+    }
+}
+
+/// Bytes that have come so far.
+#[derive(Clone)]
+pub(super) struct Incoming {
+    /// The storage driver's token.
+    pub(super) token: String,
+    pub(super) hasher: Hasher,
+    /// The number of bytes that were taken in.
+    pub(super) offset: u64,
+    /// The end of what was taken in: bytes that are not written, or that are too few for a part of their own on this storage.
+    pub(super) tail: Vec<Bytes>,
+}
+
+impl Incoming {
+    pub(super) async fn begin(storage: &dyn Storage, algorithm: Algorithm) -> Result<Self, StorageError> {
+        Ok(Self { token: storage.begin().await?, hasher: Hasher::new(algorithm), offset: 0, tail: Vec::new() })
+    }
+
+    /// Takes in a chunk. Where it breaks off, what arrived stays.
+    pub(super) async fn take(&mut self, storage: &dyn Storage, mut chunk: Chunk, limit: Limit) -> Result<(), RegistryError> {
+        let begin = self.offset;
+        limit.check(begin.saturating_add(chunk.length.unwrap_or_default()))?;
+        while let Some(piece) = chunk.body.next().await {
+            let piece = piece.map_err(RegistryError::BodyBroken)?;
+            let size = self.offset + piece.len() as u64;
+            limit.check(size)?;
+            if let Some(said) = chunk.length.filter(|said| size - begin > *said) {
+                return Err(RegistryError::UploadLength { said, got: size - begin });
+            }
+            self.hasher.update(&piece);
+            self.offset = size;
+            self.tail.push(piece);
+            if self.tail_bytes() >= PART_BYTES.max(storage.part_bytes_min()) {
+                self.flush(storage).await?;
+            }
+        }
+        let got = self.offset - begin;
+        chunk.length.filter(|said| *said != got).map_or(Ok(()), |said| Err(RegistryError::UploadLength { said, got }))
+    }
+
+    /// Writes what was gathered. Too little for a part stays in the tail as well: more may follow and make it one.
+    pub(super) async fn flush(&mut self, storage: &dyn Storage) -> Result<(), StorageError> {
+        let bytes = self.tail_bytes();
+        if bytes > 0 || self.offset == 0 {
+            storage.write_part(&self.token, self.offset - bytes as u64, self.tail.clone()).await?;
+        }
+        if bytes >= storage.part_bytes_min() {
+            self.tail.clear();
+        }
+        Ok(())
+    }
+
+    /// Makes everything that was taken in the content of a digest.
+    pub(super) async fn complete(&mut self, storage: &dyn Storage, digest: &Digest) -> Result<(), RegistryError> {
+        self.flush(storage).await?;
+        expect_digest(digest, self.hasher.clone())?;
+        Ok(storage.complete(&self.token, self.offset, digest).await?)
+    }
+
+    fn tail_bytes(&self) -> usize {
+        self.tail.iter().map(Bytes::len).sum()
+    }
+}
+
+/// Reads content that is known to fit into one part, and checks its length and digest.
+pub(super) async fn take_small(digest: &Digest, mut chunk: Chunk) -> Result<Vec<Bytes>, RegistryError> {
+    let said = chunk.length.unwrap_or_default();
+    let (mut content, mut got, mut hasher) = (Vec::new(), 0, Hasher::new(digest.algorithm()));
+    while let Some(piece) = chunk.body.next().await {
+        let piece = piece.map_err(RegistryError::BodyBroken)?;
+        got += piece.len() as u64;
+        if got > said {
+            break;
+        }
+        hasher.update(&piece);
+        content.push(piece);
+    }
+    if got != said {
+        return Err(RegistryError::UploadLength { said, got });
+    }
+    expect_digest(digest, hasher)?;
+    Ok(content)
+}
+
+/// Hashes the first bytes of content that is stored.
+pub(super) async fn hash_stored(storage: &dyn Storage, digest: &Digest, size: u64, algorithm: Algorithm) -> Result<Hasher, StorageError> {
+    let mut pieces = storage.read(digest, 0..size).await?;
+    let mut hasher = Hasher::new(algorithm);
+    while let Some(piece) = pieces.next().await {
+        hasher.update(&piece?);
+    }
+    Ok(hasher)
+}
+
+pub(super) fn expect_digest(expected: &Digest, hasher: Hasher) -> Result<(), RegistryError> {
+    let actual = hasher.finish();
+    if actual == *expected { Ok(()) } else { Err(RegistryError::DigestMismatch { expected: expected.clone(), actual }) }
+}

@@ -1,0 +1,208 @@
+//! Storing and deleting manifests and tags: the flow of a push.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Artifact, Judgement, Known, MissingReferences, Push, Reader, Registry, RegistryError, now_seconds};
+use crate::{
+    auth::{Action, Caller},
+    metadata::{Applied, Command, Edge, EdgeKind, Finding, MetadataError, PutManifest, Refused},
+    oci::{Algorithm, Descriptor, Digest, Manifest, Reference, Repository, Tag, media_types},
+};
+
+/// A manifest that a client sends.
+pub struct ManifestPush {
+    /// By what it is pushed: the tag to set, or its digest.
+    pub reference: Reference,
+    /// Further tags to set (distribution specification, end-7b).
+    pub tags: Vec<Tag>,
+    /// The `Content-Type` of the request.
+    pub content_type: Option<String>,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// A manifest that was stored.
+#[derive(Debug)]
+pub struct Pushed {
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// What it refers to.
+    pub subject: Option<Digest>,
+    /// The tags that were set.
+    pub tags: Vec<Tag>,
+    /// What a plugin had to say although it accepted the push.
+    pub findings: Vec<Finding>,
+}
+
+/// A push that was judged and only has to be stored.
+pub(super) struct Prepared {
+    pub(super) command: PutManifest,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Registry {
+    /// Stores a manifest: reads it, asks whoever knows its type, and then stores it with its tags at one go.
+    ///
+    /// # Errors
+    /// Says what is wrong with the manifest, what of it is missing, or why a plugin rejected it. Nothing is stored then.
+    pub async fn put_manifest(&self, caller: &Caller, repository: &Repository, push: ManifestPush) -> Result<Pushed, RegistryError> {
+        let prepared = self.prepare(caller, repository, push, &[]).await?;
+        let Prepared { command, findings } = prepared;
+        let pushed =
+            Pushed { digest: command.digest.clone(), subject: command.subject.clone(), tags: command.tags.clone(), findings };
+        let scan = command.judged.as_ref().is_some_and(|judged| judged.scan);
+        let applied = self.metadata().apply(Command::PutManifest(Box::new(command))).await;
+        applied.map_err(|error| RegistryError::of(error, repository))?;
+        if scan {
+            self.jobs_wake.notify_one();
+        }
+        Ok(pushed)
+    }
+
+    /// Does everything of a push but storing it. The manifests in `coming` will be stored in the same transaction.
+    pub(super) async fn prepare(
+        &self,
+        caller: &Caller,
+        repository: &Repository,
+        push: ManifestPush,
+        coming: &[Digest],
+    ) -> Result<Prepared, RegistryError> {
+        self.authorise(caller, Action::Write, repository)?;
+        let size = push.bytes.len() as u64;
+        if size > self.config.manifest_bytes_max {
+            return Err(RegistryError::TooLarge { what: "the manifest", size, max: self.config.manifest_bytes_max });
+        }
+        let manifest = Manifest::parse(push.content_type.as_deref(), &push.bytes)?;
+        let (digest, tags) = self.addressed(push.reference, push.tags, &push.bytes)?;
+        let edges = self.edges(&manifest);
+        let reader = self.reader(caller.clone());
+        expect_held(&reader, repository, &edges, coming)?;
+        let artifact = Artifact { repository: repository.clone(), digest, manifest: Arc::new(manifest), bytes: push.bytes };
+        let known = self.known(&artifact)?;
+        let push = Push { artifact: artifact.clone(), tags: tags.clone(), known };
+        let judgement = self.hooks.judge(push, reader).await;
+        let judgement = judgement.map_err(|rejection| RegistryError::Rejected(Box::new(rejection)))?;
+        let mut findings = Vec::new();
+        let judged = judgement.map(|Judgement { judged, admitted }| {
+            findings.extend(admitted);
+            findings.extend(judged.findings.iter().cloned());
+            judged
+        });
+        let command = PutManifest { tags, edges, judged, ..command_for(artifact) };
+        Ok(Prepared { command, findings })
+    }
+
+    /// Removes a manifest and every tag that means it, or a tag alone.
+    ///
+    /// # Errors
+    /// [`RegistryError::ManifestUnknown`] where it is not there.
+    pub async fn delete_manifest(
+        &self,
+        caller: &Caller,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<(), RegistryError> {
+        self.authorise(caller, Action::Delete, repository)?;
+        let command = delete_command(repository, reference, None);
+        match self.metadata().apply(command).await {
+            Err(MetadataError::Refused(Refused::Absent)) => {
+                Err(RegistryError::ManifestUnknown(repository.clone(), reference.clone()))
+            }
+            other => other.map(|_: Applied| ()).map_err(RegistryError::Metadata),
+        }
+    }
+
+    /// Settles the digest and the tags of a push.
+    fn addressed(&self, reference: Reference, mut tags: Vec<Tag>, bytes: &[u8]) -> Result<(Digest, Vec<Tag>), RegistryError> {
+        let digest = match reference {
+            Reference::Digest(expected) => {
+                let actual = Digest::of(expected.algorithm(), bytes);
+                if actual != expected {
+                    return Err(RegistryError::DigestMismatch { expected, actual });
+                }
+                actual
+            }
+            Reference::Tag(tag) => {
+                tags.insert(0, tag);
+                Digest::of(Algorithm::Sha256, bytes)
+            }
+        };
+        let mut seen = std::collections::HashSet::new();
+        tags.retain(|tag| seen.insert(tag.clone()));
+        if tags.len() > self.config.push_tags_max {
+            return Err(RegistryError::TooManyTags(self.config.push_tags_max));
+        }
+        Ok((digest, tags))
+    }
+
+    /// Returns what a manifest names, and which of it the repository has to hold.
+    fn edges(&self, manifest: &Manifest) -> Vec<Edge> {
+        let reject = self.config.missing_references == MissingReferences::Reject;
+        let edge = |kind, descriptor: &Descriptor| Edge {
+            kind,
+            digest: descriptor.digest.clone(),
+            size: descriptor.size,
+            required: reject && !media_types::non_distributable(&descriptor.media_type),
+        };
+        let config = manifest.config.iter().map(|config| edge(EdgeKind::Config, config));
+        let layers = manifest.layers.iter().map(|layer| edge(EdgeKind::Layer, layer));
+        let children = manifest.manifests.iter().map(|child| edge(EdgeKind::Manifest, child));
+        config.chain(layers).chain(children).collect()
+    }
+
+    /// Returns what a plugin said of the manifest when it was pushed to this repository before.
+    fn known(&self, artifact: &Artifact) -> Result<Option<Known>, RegistryError> {
+        let Some(record) = self.metadata().artifact(&artifact.repository, &artifact.digest)? else { return Ok(None) };
+        // The media type belongs to what was judged: the same bytes may be pushed as something else.
+        if record.head.media_type != artifact.manifest.media_type || record.failure.is_some() {
+            return Ok(None);
+        }
+        let (entry, findings) = (record.entry, record.validated);
+        Ok(record.judged.map(|(artifact_type, stamp)| Known { stamp, artifact_type, entry, findings }))
+    }
+}
+
+/// Says which of the required references the repository does not hold, before a plugin spends time on the manifest. The metadata checks
+/// again when it stores.
+fn expect_held(reader: &Reader, repository: &Repository, edges: &[Edge], coming: &[Digest]) -> Result<(), RegistryError> {
+    let mut missing = Vec::new();
+    for edge in edges.iter().filter(|edge| edge.required && !coming.contains(&edge.digest)) {
+        if !reader.holds(repository, edge)? {
+            missing.push(edge.digest.clone());
+        }
+        if missing.len() == 10 {
+            break;
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(RegistryError::Missing { repository: repository.clone(), missing }) }
+}
+
+/// Returns the command that stores an artifact as it is, without tags, edges or a judgement.
+pub(super) fn command_for(artifact: Artifact) -> PutManifest {
+    let manifest = &artifact.manifest;
+    PutManifest {
+        media_type: manifest.media_type.clone(),
+        candidates: manifest.candidates().into_iter().map(str::to_owned).collect(),
+        edges: Vec::new(),
+        subject: manifest.subject.as_ref().map(|subject| subject.digest.clone()),
+        referrer_type: manifest.referrer_type().map(str::to_owned),
+        annotations: serde_json::to_string(&manifest.annotations).expect("a map of strings is JSON"),
+        tags: Vec::new(),
+        judged: None,
+        now: now_seconds(),
+        repository: artifact.repository,
+        digest: artifact.digest,
+        bytes: artifact.bytes,
+    }
+}
+
+/// Returns the command that deletes a tag, or a manifest with its tags, where the reference still means `expected`.
+pub(super) fn delete_command(repository: &Repository, reference: &Reference, expected: Option<Digest>) -> Command {
+    let repository = repository.clone();
+    match reference.clone() {
+        Reference::Tag(tag) => Command::DeleteTag { repository, tag, expected },
+        Reference::Digest(digest) => Command::DeleteManifest { repository, digest, expected_tag: None },
+    }
+}

@@ -1,0 +1,162 @@
+//! What a plugin's service asks the registry to do: carried out under the registry's own rules and the caller's permissions, all or
+//! nothing.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use super::{
+    Blob, Chunk, ManifestPush, Pushed, Registry, RegistryError,
+    incoming::{Limit, PART_BYTES},
+    manifests::{Prepared, delete_command},
+};
+use crate::{
+    auth::{Action, Caller},
+    metadata::{Applied, Command, MetadataError, Refused},
+    oci::{Digest, Reference, Repository, Tag},
+};
+
+/// Content that a publication brings with it.
+#[derive(Clone)]
+pub enum Staged {
+    /// Bytes that a plugin made.
+    Bytes(Bytes),
+    /// A part of a body or blob.
+    Part {
+        /// Where the bytes are.
+        source: Blob,
+        /// Where they begin.
+        offset: u64,
+        /// How many they are.
+        length: u64,
+    },
+}
+
+/// A manifest to store, and what comes with it.
+pub struct Publication {
+    /// The repository to store it in.
+    pub repository: Repository,
+    /// The tags to set. Without one the manifest is stored by digest alone.
+    pub tags: Vec<Tag>,
+    /// The media type of the manifest.
+    pub media_type: String,
+    /// The manifest.
+    pub manifest: Bytes,
+    /// Blobs that the repository may not hold yet.
+    pub blobs: Vec<(Digest, Staged)>,
+}
+
+/// One thing to do.
+pub enum Change {
+    /// Store a manifest.
+    Publish(Publication),
+    /// Delete a tag, or a manifest by digest.
+    Remove {
+        /// The repository.
+        repository: Repository,
+        /// What to delete.
+        reference: Reference,
+        /// What the reference has to mean.
+        expected: Option<Digest>,
+    },
+}
+
+impl Registry {
+    /// Does all of the changes or none.
+    ///
+    /// # Errors
+    /// The first reason why one of them cannot be done.
+    pub async fn carry_out(&self, caller: &Caller, changes: Vec<Change>) -> Result<Vec<Pushed>, RegistryError> {
+        let mut linked = Vec::new();
+        let done = self.try_carry_out(caller, changes, &mut linked).await;
+        if done.is_err() {
+            // A blob that was linked for a publication must not stay where the publication does not happen.
+            let unlink = linked.into_iter().map(|(repository, digest)| Command::UnlinkBlob { repository, digest });
+            self.metadata().apply(Command::All(unlink.collect())).await?;
+        }
+        done
+    }
+
+    async fn try_carry_out(
+        &self,
+        caller: &Caller,
+        changes: Vec<Change>,
+        linked: &mut Vec<(Repository, Digest)>,
+    ) -> Result<Vec<Pushed>, RegistryError> {
+        let (mut commands, mut pushed, mut coming, mut about) = (Vec::new(), Vec::new(), Vec::new(), None);
+        for change in changes {
+            match change {
+                Change::Publish(publication) => {
+                    let repository = publication.repository.clone();
+                    let Prepared { command, findings } = self.prepare_publication(caller, publication, &coming, linked).await?;
+                    coming.push(command.digest.clone());
+                    let (digest, subject, tags) = (command.digest.clone(), command.subject.clone(), command.tags.clone());
+                    pushed.push(Pushed { digest, subject, tags, findings });
+                    commands.push(Command::PutManifest(Box::new(command)));
+                    about.get_or_insert((repository, None));
+                }
+                Change::Remove { repository, reference, expected } => {
+                    self.authorise(caller, Action::Delete, &repository)?;
+                    commands.push(delete_command(&repository, &reference, expected));
+                    about.get_or_insert((repository, Some(reference)));
+                }
+            }
+        }
+        let Some((repository, reference)) = about else { return Ok(pushed) };
+        match (self.metadata().apply(Command::All(commands)).await, reference) {
+            (Err(MetadataError::Refused(Refused::Absent)), Some(reference)) => {
+                Err(RegistryError::ManifestUnknown(repository, reference))
+            }
+            (Err(MetadataError::Refused(Refused::Moved)), Some(Reference::Tag(tag))) => Err(RegistryError::Moved(repository, tag)),
+            (applied, _) => {
+                applied.map_err(|error| RegistryError::of(error, &repository))?;
+                self.jobs_wake.notify_one();
+                Ok(pushed)
+            }
+        }
+    }
+
+    async fn prepare_publication(
+        &self,
+        caller: &Caller,
+        publication: Publication,
+        coming: &[Digest],
+        linked: &mut Vec<(Repository, Digest)>,
+    ) -> Result<Prepared, RegistryError> {
+        let repository = publication.repository;
+        self.authorise(caller, Action::Write, &repository)?;
+        for (digest, staged) in publication.blobs {
+            let size = self.keep(&digest, staged).await?;
+            let command = Command::LinkBlob { repository: repository.clone(), digest: digest.clone(), size, upload: None };
+            if self.metadata().apply(command).await? == Applied::Done {
+                linked.push((repository.clone(), digest));
+            }
+        }
+        let digest = Digest::sha256(&publication.manifest);
+        let push = ManifestPush {
+            reference: Reference::Digest(digest),
+            tags: publication.tags,
+            content_type: Some(publication.media_type),
+            bytes: publication.manifest,
+        };
+        self.prepare(caller, &repository, push, coming).await
+    }
+
+    /// Makes staged content durable under its digest, which is checked. Returns its size.
+    async fn keep(&self, digest: &Digest, staged: Staged) -> Result<u64, RegistryError> {
+        let (length, body) = match staged {
+            Staged::Bytes(bytes) => (bytes.len() as u64, stream::iter([Ok(bytes)]).boxed()),
+            Staged::Part { source, length, .. } if source.digest == *digest && source.size == length => return Ok(length),
+            Staged::Part { source, offset, length } => {
+                let pieces = source.stream(offset..offset.saturating_add(length)).await?;
+                (length, pieces.map(|piece| piece.map_err(|error| error.to_string())).boxed())
+            }
+        };
+        let chunk = Chunk { start: None, length: Some(length), body };
+        let limit = Limit { what: "the staged blob", bytes_max: self.config.blob_bytes_max };
+        if length <= PART_BYTES as u64 {
+            self.store_small(digest, chunk).await
+        } else {
+            Ok(self.put_content(Some(digest), chunk, limit).await?.1)
+        }
+    }
+}
