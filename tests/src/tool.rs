@@ -71,7 +71,13 @@ impl Desk {
     pub fn tool(&self, name: &str) -> anyhow::Result<Tool> {
         let program = environment("PORTOLAN_TOOLS")?.join(name);
         anyhow::ensure!(program.exists(), "the tool {name} is missing: run `cargo xtask tools {name}`");
-        Ok(self.program(&program))
+        Ok(self.tool_at(&program))
+    }
+
+    /// Prepares a run of a program that every system has, such as `tar`.
+    #[must_use]
+    pub fn system(&self, name: &str) -> Tool {
+        self.tool_at(Path::new(name))
     }
 
     /// Runs a tool with arguments that are separated by blanks; it must succeed. Returns what it printed.
@@ -95,7 +101,7 @@ impl Desk {
         Ok(self.tool(words.next().context("a line names a tool")?)?.args(words))
     }
 
-    fn program(&self, program: &Path) -> Tool {
+    fn tool_at(&self, program: &Path) -> Tool {
         let mut command = Command::new("timeout");
         command
             .args(["--kill-after=5", RUN_SECONDS_MAX])
