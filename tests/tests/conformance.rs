@@ -118,7 +118,7 @@ fn check(mode: &Mode, gateway: &GatewayProcess, plugins: &str) -> anyhow::Result
         bad == (0, 0, 0),
         "{summary}:\n{}\n\nthe gateway said:\n{}",
         blemishes(&printed),
-        tail(&gateway.log())
+        gateway.log()
     );
     anyhow::ensure!(
         summary.passed >= recorded,
@@ -193,12 +193,6 @@ fn blemishes(printed: &str) -> String {
     }
     lines.truncate(200);
     lines.join("\n")
-}
-
-/// Returns the end of a log.
-fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n")
 }
 
 /// Returns how often the gateway asked the guest for a capability.

@@ -1,5 +1,9 @@
 //! Rules of the repository that a machine can check; ARCHITECTURE.md and CONTRIBUTING.md say why they are there.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 #[path = "tidy/contract.rs"]
 mod contract;
