@@ -52,13 +52,13 @@ const TRY: &str = r"
 Try in another terminal:
 
   helm create web && helm package web
-  helm push web-0.1.0.tgz oci://{host}/team
-  helm show chart oci://{host}/team/web
+  helm push --plain-http web-0.1.0.tgz oci://{host}/team
+  helm show chart --plain-http oci://{host}/team/web
   helm repo add team {url}/helm/team && helm search repo team
   curl {url}/v2/team/web/_portolan/artifacts/0.1.0
 
   echo hello > note.txt
-  oras push {host}/notes/hello:1 note.txt --artifact-type application/vnd.example.note
+  oras push --plain-http {host}/notes/hello:1 note.txt --artifact-type application/vnd.example.note
   curl {url}/v2/_portolan/types
 
 Stop it with Ctrl-C.";
