@@ -13,10 +13,7 @@ use tokio::{
 /// Where the gateway cannot be reached.
 pub async fn raw(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(address).await.expect("the gateway listens");
-    stream
-        .write_all(request.as_ref())
-        .await
-        .expect("the gateway takes the request");
+    stream.write_all(request.as_ref()).await.expect("the gateway takes the request");
     stream.shutdown().await.expect("the connection can be half closed");
     let mut answer = Vec::new();
     // A connection that is reset after the answer still brought the answer.
