@@ -83,6 +83,11 @@ impl<'a> Call<'a> {
         format!("http://{}", authority.unwrap_or_else(|| "localhost".into()))
     }
 
+    /// Says whether the request has a body.
+    pub(super) fn has_body(&self) -> bool {
+        !axum::body::HttpBody::is_end_stream(self.request.body())
+    }
+
     /// Returns the body as a chunk of an upload, beginning where the request says.
     pub(super) fn into_chunk(self, start: Option<u64>) -> Chunk {
         let length = self.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
