@@ -1,1 +1,3 @@
 //! The Helm plugin.
+
+pub mod chart;
