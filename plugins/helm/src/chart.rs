@@ -34,7 +34,7 @@ pub const API_V1: &str = "v1";
 pub const API_V2: &str = "v2";
 
 /// A packaged chart.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chart {
     /// The folder that holds the chart inside the archive; the first, where the archive has several.
     pub root: String,
@@ -54,6 +54,8 @@ pub struct Chart {
     pub subcharts: Vec<Subchart>,
     /// Why Helm could not load the chart. A good chart has none.
     pub faults: Vec<Fault>,
+    /// What reading the files of the chart itself came across and Helm forgives.
+    pub notes: Vec<Fault>,
 }
 
 /// A file of a chart.

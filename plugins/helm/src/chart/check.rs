@@ -12,6 +12,7 @@ use super::{MANIFEST, source, version};
 pub fn metadata(metadata: &Metadata, manifest: Option<&Node>, dependencies: (&str, Option<&Node>)) -> Vec<Fault> {
     let mut faults = Vec::new();
     let place = |fault: Fault, pointer: &str| placed(fault, MANIFEST, manifest, pointer);
+    faults.extend(api_version(&metadata.api_version).map(|fault| place(fault, "/apiVersion")));
     faults.extend(name(&metadata.name).map(|fault| place(fault, "/name")));
     faults.extend(version(&metadata.version).map(|fault| place(fault, "/version")));
     faults.extend(kind(&metadata.kind).map(|fault| place(fault, "/type")));
@@ -43,6 +44,13 @@ fn placed(fault: Fault, file: &str, node: Option<&Node>, pointer: &str) -> Fault
         Some(found) => fault.at(found.line, found.column),
         None => fault,
     }
+}
+
+/// Helm loads what it has a reader for: an empty version counts as the first, the third is experimental.
+fn api_version(text: &str) -> Option<Fault> {
+    (!matches!(text, "" | "v1" | "v2" | "v3")).then(|| {
+        Fault::new("helm/api-version-invalid", format!("The apiVersion {text:?} of the chart does not exist. Use `apiVersion: v2`."))
+    })
 }
 
 fn name(name: &str) -> Option<Fault> {

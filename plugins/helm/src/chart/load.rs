@@ -167,12 +167,13 @@ fn subchart_of(path: &str) -> Option<(&str, &str)> {
 
 fn read_manifest(chart: &mut Chart) {
     const RULE: &str = "helm/chart-yaml-unreadable";
+    let mut notes = Vec::new();
     let Some(content) = chart.file(MANIFEST).and_then(|file| file.content.as_deref()) else {
         let message = "The chart has no Chart.yaml in its folder. Add one with apiVersion, name and version.";
         chart.faults.push(Fault::new("helm/chart-yaml-missing", message).in_file(MANIFEST));
         return;
     };
-    match source::documents(content, MANIFEST, RULE) {
+    match source::documents(content, MANIFEST, RULE, &mut notes) {
         Ok(documents) => {
             // Helm reads the first document only; an empty file has none and lacks a name then.
             let node = documents.into_iter().next().unwrap_or_else(source::nothing);
@@ -186,15 +187,17 @@ fn read_manifest(chart: &mut Chart) {
         }
         Err(fault) => chart.faults.push(fault),
     }
+    chart.notes.extend(notes);
 }
 
 /// Charts of the first format declare dependencies in a file of their own, which Helm reads over the metadata.
 fn read_requirements(chart: &mut Chart) {
     const RULE: &str = "helm/requirements-unreadable";
+    let mut notes = Vec::new();
     let Some(content) = chart.file(REQUIREMENTS).and_then(|file| file.content.as_deref()) else { return };
-    match source::documents(content, REQUIREMENTS, RULE) {
+    match source::documents(content, REQUIREMENTS, RULE, &mut notes) {
         Ok(documents) => {
-            let Some(node) = documents.into_iter().next() else { return };
+            let node = documents.into_iter().next().unwrap_or_else(source::nothing);
             let json = node.to_json();
             let (metadata, mismatches) = Metadata::read(&json, Source::Yaml);
             chart.faults.extend(mismatches.iter().map(|mismatch| check::mismatch(mismatch, REQUIREMENTS, &node, RULE)));
@@ -205,12 +208,14 @@ fn read_requirements(chart: &mut Chart) {
         }
         Err(fault) => chart.faults.push(fault),
     }
+    chart.notes.extend(notes);
 }
 
 fn read_values(chart: &mut Chart) {
     const RULE: &str = "helm/values-unreadable";
+    let mut notes = Vec::new();
     let Some(content) = chart.file(VALUES).and_then(|file| file.content.as_deref()) else { return };
-    match source::documents(content, VALUES, RULE) {
+    match source::documents(content, VALUES, RULE, &mut notes) {
         Ok(documents) => {
             for document in &documents {
                 if !matches!(document.value, Value::Map(_) | Value::Null) {
@@ -222,16 +227,19 @@ fn read_values(chart: &mut Chart) {
         }
         Err(fault) => chart.faults.push(fault),
     }
+    chart.notes.extend(notes);
 }
 
 fn read_lock(chart: &mut Chart, path: &'static str) {
     const RULE: &str = "helm/lock-unreadable";
     let Some(content) = chart.file(path).and_then(|file| file.content.as_deref()) else { return };
-    let faults = match source::documents(content, path, RULE) {
+    let mut notes = Vec::new();
+    let faults = match source::documents(content, path, RULE, &mut notes) {
         Ok(documents) => documents.first().map(|node| lock_faults(node, path)).unwrap_or_default(),
         Err(fault) => vec![fault],
     };
     chart.faults.extend(faults);
+    chart.notes.extend(notes);
 }
 
 fn lock_faults(node: &Node, path: &'static str) -> Vec<Fault> {

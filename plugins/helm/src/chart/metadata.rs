@@ -296,10 +296,17 @@ impl Reader {
 
     fn boolean(&mut self, value: &Value, base: &str, key: &str) -> bool {
         let Some(found) = present(value, key) else { return false };
-        if !found.is_boolean() {
-            self.mismatch(format!("{base}/{key}"), "true or false", found);
+        match found {
+            Value::Bool(flag) => return *flag,
+            // Helm reads YAML 1.1, in which these words are booleans.
+            Value::String(word) if self.source == Source::Yaml => match word.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "y" => return true,
+                "no" | "off" | "n" => return false,
+                _ => self.mismatch(format!("{base}/{key}"), "true or false", found),
+            },
+            _ => self.mismatch(format!("{base}/{key}"), "true or false", found),
         }
-        found.as_bool().unwrap_or_default()
+        false
     }
 
     fn text(&mut self, value: &Value, pointer: &str) -> String {
