@@ -156,7 +156,7 @@ pub fn finding(id: &'static str, message: impl Into<String>) -> Finding {
 pub fn of_fault(fault: &Fault, layer: &str) -> Finding {
     let mut location = Location::blob(layer);
     if let Some(path) = &fault.path {
-        location = location.path(cut(path, PLACE_BYTES_MAX));
+        location = Location::file(cut(path, PLACE_BYTES_MAX)).digest(layer);
     }
     if let Some((line, column)) = fault.position {
         location = location.line(line).column(column);

@@ -48,20 +48,20 @@ pub struct Report<'a> {
 impl Report<'_> {
     /// Reports on a file as a whole.
     pub fn file(&mut self, rule: &'static str, path: &str, message: impl Into<String>) {
-        let location = Location::blob(self.layer).path(rule::cut(path, PLACE_BYTES_MAX));
+        let location = Location::file(rule::cut(path, PLACE_BYTES_MAX)).digest(self.layer);
         self.findings.push(rule::finding(rule, message).at(location));
     }
 
     /// Reports on a line of a file, counted from 1.
     pub fn line(&mut self, rule: &'static str, path: &str, line: usize, message: impl Into<String>) {
         let line = u32::try_from(line).unwrap_or(u32::MAX);
-        let location = Location::blob(self.layer).path(rule::cut(path, PLACE_BYTES_MAX)).line(line);
+        let location = Location::file(rule::cut(path, PLACE_BYTES_MAX)).digest(self.layer).line(line);
         self.findings.push(rule::finding(rule, message).at(location));
     }
 
     /// Reports on a value of a YAML file, or on the file where the value does not exist.
     pub fn value(&mut self, rule: &'static str, path: &str, place: (Option<&Node>, &str), message: impl Into<String>) {
-        let mut location = Location::blob(self.layer).path(rule::cut(path, PLACE_BYTES_MAX));
+        let mut location = Location::file(rule::cut(path, PLACE_BYTES_MAX)).digest(self.layer);
         let (node, pointer) = place;
         if pointer.len() <= PLACE_BYTES_MAX {
             location = location.pointer(pointer);

@@ -31,7 +31,7 @@ pub fn spec() -> Spec {
         .command("Pull by digest", "helm pull oci://{registry}/{repository}@{digest}")
         .command("Add as chart repository", format!("helm repo add {{name}} https://{{registry}}/{MOUNT}"))
         .settings(settings())
-        .limits(Limits { memory_bytes: Some(256 * 1024 * 1024), time_ms: None })
+        .limits(Limits { memory_bytes_max: Some(256 * 1024 * 1024), call_seconds_max: None })
 }
 
 fn settings() -> Value {

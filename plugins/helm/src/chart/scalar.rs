@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Names the type of a value for people.
-pub fn kind(value: &Value) -> &'static str {
+pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "true or false",
@@ -15,7 +15,7 @@ pub fn kind(value: &Value) -> &'static str {
 }
 
 /// Writes a scalar as text; lists and mappings have none.
-pub fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Bool(flag) => flag.to_string(),
