@@ -103,7 +103,9 @@ impl Chart {
 
     /// The definitions of custom resources that Helm installs from crds/.
     pub fn crds(&self) -> impl Iterator<Item = &File> {
-        self.files.iter().filter(|file| file.path.starts_with("crds/") && has_manifest_extension(&file.path))
+        self.files
+            .iter()
+            .filter(|file| file.path.starts_with("crds/") && has_manifest_extension(&file.path))
     }
 
     /// Whether anything lies below a folder, given with its `/`.
@@ -114,7 +116,9 @@ impl Chart {
     /// The readme, in whatever case and form its name is written.
     pub fn readme(&self) -> Option<&File> {
         let names = ["readme.md", "readme.txt", "readme"];
-        names.iter().find_map(|name| self.files.iter().find(|file| file.path.eq_ignore_ascii_case(name)))
+        names
+            .iter()
+            .find_map(|name| self.files.iter().find(|file| file.path.eq_ignore_ascii_case(name)))
     }
 
     /// The file that declares the dependencies, and its content.

@@ -66,7 +66,9 @@ fn document(metadata: &Metadata, source: &Source) -> Value {
         return whole;
     }
     for bytes_max in ANNOTATION_BYTES_MAX {
-        metadata.annotations.retain(|_, value| value.len() <= bytes_max && bytes_max > 0);
+        metadata
+            .annotations
+            .retain(|_, value| value.len() <= bytes_max && bytes_max > 0);
         let document = complete(&metadata, source);
         if fits(&document) {
             return document;
@@ -91,7 +93,11 @@ fn essential(metadata: &Metadata) -> Metadata {
 }
 
 fn complete(metadata: &Metadata, source: &Source) -> Value {
-    let created = source.annotations.iter().find(|(name, _)| name == CREATED).map(|(_, value)| value.as_str());
+    let created = source
+        .annotations
+        .iter()
+        .find(|(name, _)| name == CREATED)
+        .map(|(_, value)| value.as_str());
     let created = created.filter(|created| is_time(created));
     let mut document = Map::new();
     document.insert("metadata".to_owned(), serde_json::to_value(metadata).unwrap_or_default());
@@ -127,9 +133,15 @@ fn layer(layer: &Descriptor) -> Value {
 fn annotations(annotations: &[(String, String)], metadata: &Metadata) -> Value {
     const ANNOTATIONS_MAX: usize = 32;
     const VALUE_BYTES_MAX: usize = 1024;
-    let own = annotations.iter().filter(|(name, value)| metadata.annotations.get(name) != Some(value));
+    let own = annotations
+        .iter()
+        .filter(|(name, value)| metadata.annotations.get(name) != Some(value));
     let short = own.filter(|(name, value)| name.len() <= KEYWORD_BYTES_MAX * 4 && value.len() <= VALUE_BYTES_MAX);
-    short.take(ANNOTATIONS_MAX).map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>().into()
+    short
+        .take(ANNOTATIONS_MAX)
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 /// The text of this version in the index of a chart repository, without the closing brace: whoever writes an index appends the URLs.
@@ -151,10 +163,14 @@ pub fn fragment(metadata: &Metadata, created: Option<&str>, chart_hash: &str) ->
 
 /// Whether a text is a time by RFC 3339: a client would reject the whole index for one that is not.
 fn is_time(text: &str) -> bool {
-    let Some((date, time)) = text.split_once('T') else { return false };
+    let Some((date, time)) = text.split_once('T') else {
+        return false;
+    };
     let zone_at = time.find(['Z', '+', '-']).unwrap_or(time.len());
     let (clock, zone) = time.split_at(zone_at);
-    let (clock, fraction) = clock.split_once('.').map_or((clock, "0"), |(clock, fraction)| (clock, fraction));
+    let (clock, fraction) = clock
+        .split_once('.')
+        .map_or((clock, "0"), |(clock, fraction)| (clock, fraction));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let fields = |text: &str, separator: char, shape: &[(usize, std::ops::RangeInclusive<u32>)]| {
         let parts: Vec<&str> = text.split(separator).collect();
@@ -163,7 +179,10 @@ fn is_time(text: &str) -> bool {
                 digits(part) && part.len() == *length && part.parse().is_ok_and(|number| range.contains(&number))
             })
     };
-    let zone_is_right = zone == "Z" || zone.strip_prefix(['+', '-']).is_some_and(|zone| fields(zone, ':', &[(2, 0..=23), (2, 0..=59)]));
+    let zone_is_right = zone == "Z"
+        || zone
+            .strip_prefix(['+', '-'])
+            .is_some_and(|zone| fields(zone, ':', &[(2, 0..=23), (2, 0..=59)]));
     fields(date, '-', &[(4, 0..=9999), (2, 1..=12), (2, 1..=28 + days_beyond_28(date))])
         && fields(clock, ':', &[(2, 0..=23), (2, 0..=59), (2, 0..=59)])
         && digits(fraction)

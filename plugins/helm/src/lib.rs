@@ -13,7 +13,8 @@ pub mod spec;
 pub mod validate;
 
 use portolan_plugin_sdk::{
-    Admitter, Artifact, Context, Descriptor, Entry, Error, Finding, Indexer, Plugin, Push, Scanner, Spec, Validator, Verdict, plugin,
+    Admitter, Artifact, Context, Descriptor, Entry, Error, Finding, Indexer, Plugin, Push, Scanner, Spec, Validator, Verdict,
+    plugin,
 };
 
 use chart::PROVENANCE_TYPE;
@@ -47,7 +48,11 @@ impl Validator for Helm {
 fn content(artifact: &Artifact, layout: &Layout) -> Result<Vec<Finding>, Error> {
     let chart = opened::chart(artifact, layout.chart)?;
     let read = |descriptor: &Descriptor| Ok((descriptor.digest.clone(), opened::small(artifact, descriptor)?));
-    let provenance = layout.provenance.iter().map(|layer| read(layer)).collect::<Result<Vec<_>, Error>>()?;
+    let provenance = layout
+        .provenance
+        .iter()
+        .map(|layer| read(layer))
+        .collect::<Result<Vec<_>, Error>>()?;
     Ok(validate::content(&validate::Content {
         layer: &layout.chart.digest,
         chart_hash: &opened::sha256(artifact, layout.chart)?,

@@ -18,7 +18,11 @@ thread_local! {
 
 /// Reads the chart of a layer, or says why there is none.
 pub fn chart(artifact: &Artifact, layer: &Descriptor) -> Result<Rc<Result<Chart, Fault>>, Error> {
-    let known = LAST.with_borrow(|last| last.as_ref().filter(|(digest, _)| *digest == layer.digest).map(|(_, chart)| Rc::clone(chart)));
+    let known = LAST.with_borrow(|last| {
+        last.as_ref()
+            .filter(|(digest, _)| *digest == layer.digest)
+            .map(|(_, chart)| Rc::clone(chart))
+    });
     if let Some(chart) = known {
         return Ok(chart);
     }
@@ -31,10 +35,15 @@ pub fn chart(artifact: &Artifact, layer: &Descriptor) -> Result<Rc<Result<Chart,
 /// Finds the chart layer of a stored artifact.
 pub fn chart_layer(artifact: &Artifact) -> Result<Descriptor, Error> {
     let mut layers = artifact.layers();
-    let at = [CHART_TYPE, LEGACY_CHART_TYPE].iter().find_map(|kind| layers.iter().position(|layer| layer.media_type == *kind));
+    let at = [CHART_TYPE, LEGACY_CHART_TYPE]
+        .iter()
+        .find_map(|kind| layers.iter().position(|layer| layer.media_type == *kind));
     match at {
         Some(at) => Ok(layers.swap_remove(at)),
-        None => Err(Error::new(Error::INVALID, format!("The manifest has no layer of type {CHART_TYPE}, so it holds no chart."))),
+        None => Err(Error::new(
+            Error::INVALID,
+            format!("The manifest has no layer of type {CHART_TYPE}, so it holds no chart."),
+        )),
     }
 }
 
@@ -54,7 +63,10 @@ impl Deref for Sound {
     type Target = Chart;
 
     fn deref(&self) -> &Chart {
-        self.0.as_ref().as_ref().expect("it is made of charts that could be read only")
+        self.0
+            .as_ref()
+            .as_ref()
+            .expect("it is made of charts that could be read only")
     }
 }
 

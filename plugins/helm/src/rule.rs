@@ -46,15 +46,30 @@ const SECRETS: &str = "https://kubernetes.io/docs/concepts/configuration/secret/
 const MIGRATION: &str = "https://kubernetes.io/docs/reference/using-api/deprecation-guide/";
 
 const fn refused(id: &'static str, help: &'static str) -> Rule {
-    Rule { id, severity: Severity::High, outcome: Outcome::Refused, help }
+    Rule {
+        id,
+        severity: Severity::High,
+        outcome: Outcome::Refused,
+        help,
+    }
 }
 
 const fn warned(id: &'static str, severity: Severity, help: &'static str) -> Rule {
-    Rule { id, severity, outcome: Outcome::Warned, help }
+    Rule {
+        id,
+        severity,
+        outcome: Outcome::Warned,
+        help,
+    }
 }
 
 const fn reported(id: &'static str, severity: Severity, help: &'static str) -> Rule {
-    Rule { id, severity, outcome: Outcome::Reported, help }
+    Rule {
+        id,
+        severity,
+        outcome: Outcome::Reported,
+        help,
+    }
 }
 
 /// All rules.
@@ -114,7 +129,11 @@ pub const RULES: &[Rule] = &[
     reported("helm/lint/hl05", Severity::High, API_VERSION),
     reported("helm/lint/hl06", Severity::High, VERSIONS),
     reported("helm/lint/hl07", Severity::High, VERSIONS),
-    reported("helm/lint/hl08", Severity::High, "https://helm.sh/docs/topics/charts/#the-appversion-field"),
+    reported(
+        "helm/lint/hl08",
+        Severity::High,
+        "https://helm.sh/docs/topics/charts/#the-appversion-field",
+    ),
     reported("helm/lint/hl09", Severity::High, CHART_FILE),
     reported("helm/lint/hl10", Severity::High, CHART_FILE),
     reported("helm/lint/hl11", Severity::Info, CHART_FILE),
@@ -161,7 +180,11 @@ pub fn of_fault(fault: &Fault, layer: &str) -> Finding {
     if let Some((line, column)) = fault.position {
         location = location.line(line).column(column);
     }
-    if let Some(pointer) = fault.pointer.as_ref().filter(|pointer| !pointer.is_empty() && pointer.len() <= PLACE_BYTES_MAX) {
+    if let Some(pointer) = fault
+        .pointer
+        .as_ref()
+        .filter(|pointer| !pointer.is_empty() && pointer.len() <= PLACE_BYTES_MAX)
+    {
         location = location.pointer(pointer);
     }
     finding(fault.rule, fault.message.clone()).at(location)
@@ -194,16 +217,27 @@ mod tests {
             let severity = format!("{:?}", rule.severity).to_lowercase();
             let outcome = format!("{:?}", rule.outcome).to_lowercase();
             let start = format!("| `{}` | {severity} | {outcome} | ", rule.id);
-            assert!(readme.lines().any(|line| line.starts_with(&start)), "the README lacks {start}");
+            assert!(
+                readme.lines().any(|line| line.starts_with(&start)),
+                "the README lacks {start}"
+            );
         }
-        assert_eq!(readme.matches("| `helm/").count(), RULES.len(), "the README has rules that do not exist");
+        assert_eq!(
+            readme.matches("| `helm/").count(),
+            RULES.len(),
+            "the README has rules that do not exist"
+        );
     }
 
     #[test]
     fn ids_are_unique_and_within_the_bounds() {
         for (index, rule) in RULES.iter().enumerate() {
             assert!(RULES.iter().take(index).all(|other| other.id != rule.id), "{}", rule.id);
-            assert!(rule.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-./".contains(&byte)));
+            assert!(
+                rule.id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-./".contains(&byte))
+            );
             assert!(rule.help.starts_with("https://"));
         }
     }

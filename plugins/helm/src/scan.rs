@@ -8,8 +8,8 @@ pub mod lint;
 pub mod schema;
 pub mod secrets;
 
-use portolan_plugin_sdk::{Finding, Location};
 use portolan_plugin_sdk::yaml::Node;
+use portolan_plugin_sdk::{Finding, Location};
 
 use crate::chart::{Chart, Fault};
 use crate::rule;
@@ -23,7 +23,10 @@ pub fn chart(chart: Result<&Chart, &Fault>, layer: &str, secrets_allow: &[String
     match chart {
         Err(fault) => findings.push(rule::of_fault(fault, layer)),
         Ok(chart) => {
-            let report = &mut Report { layer, findings: &mut findings };
+            let report = &mut Report {
+                layer,
+                findings: &mut findings,
+            };
             lint::chart_file(chart, report);
             lint::values(chart, report);
             lint::templates(chart, report);

@@ -27,11 +27,20 @@ pub fn spec() -> Spec {
         .service(ServiceSpec::mount(MOUNT))
         .command("Pull", "helm pull oci://{registry}/{repository} --version {tag}")
         .command("Install", "helm install {name} oci://{registry}/{repository} --version {tag}")
-        .command("Show the values", "helm show values oci://{registry}/{repository} --version {tag}")
+        .command(
+            "Show the values",
+            "helm show values oci://{registry}/{repository} --version {tag}",
+        )
         .command("Pull by digest", "helm pull oci://{registry}/{repository}@{digest}")
-        .command("Add as chart repository", format!("helm repo add {{name}} https://{{registry}}/{MOUNT}"))
+        .command(
+            "Add as chart repository",
+            format!("helm repo add {{name}} https://{{registry}}/{MOUNT}"),
+        )
         .settings(settings())
-        .limits(Limits { memory_bytes_max: Some(256 * 1024 * 1024), call_seconds_max: None })
+        .limits(Limits {
+            memory_bytes_max: Some(256 * 1024 * 1024),
+            call_seconds_max: None,
+        })
 }
 
 fn settings() -> Value {

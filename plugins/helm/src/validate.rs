@@ -40,7 +40,11 @@ pub fn content(content: &Content) -> Vec<Finding> {
             findings.extend(chart.faults.iter().map(|fault| rule::of_fault(fault, content.layer)));
             if chart.faults.is_empty() {
                 findings.extend(provenance(content, chart));
-                findings.extend(config.map(|config| agreement::differences(&config, chart, &content.config.0)).unwrap_or_default());
+                findings.extend(
+                    config
+                        .map(|config| agreement::differences(&config, chart, &content.config.0))
+                        .unwrap_or_default(),
+                );
                 findings.extend(agreement::annotations(content.annotations, chart));
             }
             findings.extend(forgiven(chart).iter().map(|fault| rule::of_fault(fault, content.layer)));
@@ -55,7 +59,11 @@ pub fn verdict(mut findings: Vec<Finding>) -> Verdict {
     let refuses = |finding: &Finding| rule::rule(&finding.rule).is_none_or(|rule| rule.outcome == Outcome::Refused);
     findings.sort_by_key(|finding| !refuses(finding));
     findings.truncate(FINDINGS_MAX);
-    if findings.iter().any(refuses) { Verdict::refuse(findings) } else { Verdict::accept(findings) }
+    if findings.iter().any(refuses) {
+        Verdict::refuse(findings)
+    } else {
+        Verdict::accept(findings)
+    }
 }
 
 fn provenance(content: &Content, chart: &Chart) -> Vec<Finding> {
@@ -115,8 +123,13 @@ fn loose_version(chart: &Chart) -> Option<Fault> {
         "Helm reads the version {text:?} as {meant}, but lists tags only by strict semantic versions, so version ranges will not find \
          this chart. Write \"{meant}\" in Chart.yaml."
     );
-    let fault = Fault::new("helm/version-lenient", message).in_file(MANIFEST).pointing("/version");
-    let node = chart.manifest.as_ref().and_then(|manifest| source::locate(manifest, "/version"));
+    let fault = Fault::new("helm/version-lenient", message)
+        .in_file(MANIFEST)
+        .pointing("/version");
+    let node = chart
+        .manifest
+        .as_ref()
+        .and_then(|manifest| source::locate(manifest, "/version"));
     Some(match node {
         Some(node) => fault.at(node.line, node.column),
         None => fault,
@@ -134,7 +147,10 @@ fn folder(chart: &Chart) -> Option<Fault> {
         return Some(Fault::new("helm/archive-folder", message));
     }
     (!name.is_empty() && chart.root != *name).then(|| {
-        let message = format!("The folder in the archive is called {:?}, the chart {name:?}. Give them one name.", chart.root);
+        let message = format!(
+            "The folder in the archive is called {:?}, the chart {name:?}. Give them one name.",
+            chart.root
+        );
         Fault::new("helm/archive-folder", message)
     })
 }
@@ -144,7 +160,8 @@ fn duplicates(chart: &Chart) -> Vec<Fault> {
     let mut seen = std::collections::HashSet::new();
     let again = chart.files.iter().filter(|file| !seen.insert(file.path.as_str()));
     let fault = |path: &str| {
-        let message = format!("The archive holds {path} twice, and which one counts depends on the reader. Package the chart again.");
+        let message =
+            format!("The archive holds {path} twice, and which one counts depends on the reader. Package the chart again.");
         Fault::new("helm/archive-duplicate", message).in_file(path)
     };
     again.map(|file| fault(&file.path)).take(STATED_MAX).collect()

@@ -16,9 +16,17 @@ pub fn metadata(metadata: &Metadata, manifest: Option<&Node>, dependencies: (&st
     faults.extend(name(&metadata.name).map(|fault| place(fault, "/name")));
     faults.extend(version(&metadata.version).map(|fault| place(fault, "/version")));
     faults.extend(kind(&metadata.kind).map(|fault| place(fault, "/type")));
-    for (index, _) in metadata.maintainers.iter().enumerate().filter(|(_, maintainer)| maintainer.is_none()) {
+    for (index, _) in metadata
+        .maintainers
+        .iter()
+        .enumerate()
+        .filter(|(_, maintainer)| maintainer.is_none())
+    {
         let message = format!("Item {index} of maintainers in Chart.yaml is empty. Give it a name or remove it.");
-        faults.push(place(Fault::new("helm/maintainer-empty", message), &format!("/maintainers/{index}")));
+        faults.push(place(
+            Fault::new("helm/maintainer-empty", message),
+            &format!("/maintainers/{index}"),
+        ));
     }
     let (file, node) = dependencies;
     for (index, fault) in self::dependencies(metadata, file) {
@@ -29,7 +37,11 @@ pub fn metadata(metadata: &Metadata, manifest: Option<&Node>, dependencies: (&st
 
 /// Words a value of the wrong type.
 pub fn mismatch(mismatch: &Mismatch, path: &str, node: &Node, rule: &'static str) -> Fault {
-    let Mismatch { pointer, expected, found } = mismatch;
+    let Mismatch {
+        pointer,
+        expected,
+        found,
+    } = mismatch;
     let what = if pointer.is_empty() {
         format!("{path} has to hold {expected}, but holds {found}.")
     } else {
@@ -49,13 +61,19 @@ fn placed(fault: Fault, file: &str, node: Option<&Node>, pointer: &str) -> Fault
 /// Helm loads what it has a reader for: an empty version counts as the first, the third is experimental.
 fn api_version(text: &str) -> Option<Fault> {
     (!matches!(text, "" | "v1" | "v2" | "v3")).then(|| {
-        Fault::new("helm/api-version-invalid", format!("The apiVersion {text:?} of the chart does not exist. Use `apiVersion: v2`."))
+        Fault::new(
+            "helm/api-version-invalid",
+            format!("The apiVersion {text:?} of the chart does not exist. Use `apiVersion: v2`."),
+        )
     })
 }
 
 fn name(name: &str) -> Option<Fault> {
     if name.is_empty() {
-        return Some(Fault::new("helm/name-missing", "Chart.yaml names no chart. Add `name:` with the name of the chart."));
+        return Some(Fault::new(
+            "helm/name-missing",
+            "Chart.yaml names no chart. Add `name:` with the name of the chart.",
+        ));
     }
     (name == "." || name == ".." || name.contains(['/', '\\'])).then(|| {
         Fault::new(
@@ -67,7 +85,10 @@ fn name(name: &str) -> Option<Fault> {
 
 fn version(text: &str) -> Option<Fault> {
     if text.is_empty() {
-        return Some(Fault::new("helm/version-missing", "Chart.yaml gives no version. Add `version:` such as \"1.0.0\"."));
+        return Some(Fault::new(
+            "helm/version-missing",
+            "Chart.yaml gives no version. Add `version:` such as \"1.0.0\".",
+        ));
     }
     version::lenient(text).is_none().then(|| {
         Fault::new(
@@ -79,34 +100,44 @@ fn version(text: &str) -> Option<Fault> {
 
 fn kind(kind: &str) -> Option<Fault> {
     (!matches!(kind, "" | "application" | "library")).then(|| {
-        Fault::new("helm/type-invalid", format!("The chart type {kind:?} does not exist. Use `application` or `library`."))
+        Fault::new(
+            "helm/type-invalid",
+            format!("The chart type {kind:?} does not exist. Use `application` or `library`."),
+        )
     })
 }
 
 fn dependencies<'a>(metadata: &'a Metadata, file: &'a str) -> impl Iterator<Item = (usize, Fault)> + 'a {
     let mut keys = HashSet::new();
-    metadata.dependencies.iter().enumerate().filter_map(move |(index, dependency)| {
-        let Some(dependency) = dependency else {
-            let message = format!("Item {index} of dependencies in {file} is empty. Give it a name and a version or remove it.");
-            return Some((index, Fault::new("helm/dependency-empty", message)));
-        };
-        if !is_alias(&dependency.alias) {
-            let message = format!(
-                "The alias {:?} of dependency {:?} may hold only letters, digits, `-` and `_`. Choose another alias.",
-                dependency.alias, dependency.name
-            );
-            return Some((index, Fault::new("helm/dependency-alias", message)));
-        }
-        (!keys.insert(dependency.key())).then(|| {
-            let message = format!(
-                "Two dependencies in {file} are called {:?}. Give one of them an alias of its own.",
-                dependency.key()
-            );
-            (index, Fault::new("helm/dependency-duplicate", message))
+    metadata
+        .dependencies
+        .iter()
+        .enumerate()
+        .filter_map(move |(index, dependency)| {
+            let Some(dependency) = dependency else {
+                let message =
+                    format!("Item {index} of dependencies in {file} is empty. Give it a name and a version or remove it.");
+                return Some((index, Fault::new("helm/dependency-empty", message)));
+            };
+            if !is_alias(&dependency.alias) {
+                let message = format!(
+                    "The alias {:?} of dependency {:?} may hold only letters, digits, `-` and `_`. Choose another alias.",
+                    dependency.alias, dependency.name
+                );
+                return Some((index, Fault::new("helm/dependency-alias", message)));
+            }
+            (!keys.insert(dependency.key())).then(|| {
+                let message = format!(
+                    "Two dependencies in {file} are called {:?}. Give one of them an alias of its own.",
+                    dependency.key()
+                );
+                (index, Fault::new("helm/dependency-duplicate", message))
+            })
         })
-    })
 }
 
 fn is_alias(alias: &str) -> bool {
-    alias.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    alias
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }

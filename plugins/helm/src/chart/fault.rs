@@ -18,7 +18,13 @@ pub struct Fault {
 impl Fault {
     /// States a fault of the chart as a whole.
     pub fn new(rule: &'static str, message: impl Into<String>) -> Fault {
-        Fault { rule, message: message.into(), path: None, position: None, pointer: None }
+        Fault {
+            rule,
+            message: message.into(),
+            path: None,
+            position: None,
+            pointer: None,
+        }
     }
 
     /// Says in which file.

@@ -34,7 +34,10 @@ struct Budget {
 
 /// Reads a packaged chart and everything inside of it.
 pub(super) fn read<R: Read>(package: R) -> Result<Chart, Fault> {
-    let mut budget = Budget { subchart_bytes: SUBCHARTS_BYTES_MAX, kept_bytes: KEPT_BYTES_MAX };
+    let mut budget = Budget {
+        subchart_bytes: SUBCHARTS_BYTES_MAX,
+        kept_bytes: KEPT_BYTES_MAX,
+    };
     read_at(package, 0, &mut budget)
 }
 
@@ -66,13 +69,18 @@ fn too_much_inside() -> Fault {
 }
 
 fn load(member: &Member, reader: &mut dyn Read, depth: usize, budget: &mut Budget) -> Result<Loaded, Fault> {
-    let mut file = File { path: member.path.clone(), size: member.size, content: None };
+    let mut file = File {
+        path: member.path.clone(),
+        size: member.size,
+        content: None,
+    };
     if is_packaged_subchart(&member.path) {
         let packaged = if depth < PACKAGES_DEPTH_MAX {
             let content = package::content(reader, &member.path)?;
             Some(read_at(content.as_slice(), depth + 1, budget))
         } else {
-            let message = format!("Charts may be packaged inside of charts only {PACKAGES_DEPTH_MAX} levels deep. Flatten the chart.");
+            let message =
+                format!("Charts may be packaged inside of charts only {PACKAGES_DEPTH_MAX} levels deep. Flatten the chart.");
             Some(Err(Fault::new("helm/archive-limit", message)))
         };
         return Ok(Loaded { file, packaged });
@@ -110,7 +118,9 @@ fn is_packaged_subchart(path: &str) -> bool {
 }
 
 fn is_kept(path: &str, depth: usize) -> bool {
-    let Some((level, rest)) = split_subcharts(path) else { return false };
+    let Some((level, rest)) = split_subcharts(path) else {
+        return false;
+    };
     if matches!(rest, MANIFEST | VALUES | REQUIREMENTS | "Chart.lock" | "requirements.lock") {
         return true;
     }
@@ -128,11 +138,18 @@ fn assemble(loaded: Vec<Loaded>) -> Chart {
     let mut chart = Chart::default();
     let mut below: BTreeMap<String, Vec<Loaded>> = BTreeMap::new();
     for Loaded { file, packaged } in loaded {
-        chart.files.push(File { path: file.path.clone(), size: file.size, content: None });
+        chart.files.push(File {
+            path: file.path.clone(),
+            size: file.size,
+            content: None,
+        });
         match subchart_of(&file.path) {
             Some((entry, rest)) => {
                 let (entry, rest) = (entry.to_owned(), rest.to_owned());
-                below.entry(entry).or_default().push(Loaded { file: File { path: rest, ..file }, packaged });
+                below.entry(entry).or_default().push(Loaded {
+                    file: File { path: rest, ..file },
+                    packaged,
+                });
             }
             None => {
                 if let Some(last) = chart.files.last_mut() {
@@ -170,7 +187,9 @@ fn read_manifest(chart: &mut Chart) {
     let mut notes = Vec::new();
     let Some(content) = chart.file(MANIFEST).and_then(|file| file.content.as_deref()) else {
         let message = "The chart has no Chart.yaml in its folder. Add one with apiVersion, name and version.";
-        chart.faults.push(Fault::new("helm/chart-yaml-missing", message).in_file(MANIFEST));
+        chart
+            .faults
+            .push(Fault::new("helm/chart-yaml-missing", message).in_file(MANIFEST));
         return;
     };
     match source::documents(content, MANIFEST, RULE, &mut notes) {
@@ -178,7 +197,11 @@ fn read_manifest(chart: &mut Chart) {
             // Helm reads the first document only; an empty file has none and lacks a name then.
             let node = documents.into_iter().next().unwrap_or_else(source::nothing);
             let (mut metadata, mismatches) = Metadata::read(&node.to_json(), Source::Yaml);
-            chart.faults.extend(mismatches.iter().map(|mismatch| check::mismatch(mismatch, MANIFEST, &node, "helm/chart-yaml-type")));
+            chart.faults.extend(
+                mismatches
+                    .iter()
+                    .map(|mismatch| check::mismatch(mismatch, MANIFEST, &node, "helm/chart-yaml-type")),
+            );
             if metadata.api_version.is_empty() {
                 API_V1.clone_into(&mut metadata.api_version);
             }
@@ -194,13 +217,19 @@ fn read_manifest(chart: &mut Chart) {
 fn read_requirements(chart: &mut Chart) {
     const RULE: &str = "helm/requirements-unreadable";
     let mut notes = Vec::new();
-    let Some(content) = chart.file(REQUIREMENTS).and_then(|file| file.content.as_deref()) else { return };
+    let Some(content) = chart.file(REQUIREMENTS).and_then(|file| file.content.as_deref()) else {
+        return;
+    };
     match source::documents(content, REQUIREMENTS, RULE, &mut notes) {
         Ok(documents) => {
             let node = documents.into_iter().next().unwrap_or_else(source::nothing);
             let json = node.to_json();
             let (metadata, mismatches) = Metadata::read(&json, Source::Yaml);
-            chart.faults.extend(mismatches.iter().map(|mismatch| check::mismatch(mismatch, REQUIREMENTS, &node, RULE)));
+            chart.faults.extend(
+                mismatches
+                    .iter()
+                    .map(|mismatch| check::mismatch(mismatch, REQUIREMENTS, &node, RULE)),
+            );
             if member(&json, "dependencies").is_some() {
                 chart.metadata.dependencies = metadata.dependencies;
                 chart.requirements = Some(node);
@@ -214,13 +243,17 @@ fn read_requirements(chart: &mut Chart) {
 fn read_values(chart: &mut Chart) {
     const RULE: &str = "helm/values-unreadable";
     let mut notes = Vec::new();
-    let Some(content) = chart.file(VALUES).and_then(|file| file.content.as_deref()) else { return };
+    let Some(content) = chart.file(VALUES).and_then(|file| file.content.as_deref()) else {
+        return;
+    };
     match source::documents(content, VALUES, RULE, &mut notes) {
         Ok(documents) => {
             for document in &documents {
                 if !matches!(document.value, Value::Map(_) | Value::Null) {
                     let message = "values.yaml has to hold a mapping of names to values. Put the value under a name.";
-                    chart.faults.push(Fault::new(RULE, message).in_file(VALUES).at(document.line, document.column));
+                    chart
+                        .faults
+                        .push(Fault::new(RULE, message).in_file(VALUES).at(document.line, document.column));
                 }
             }
             chart.values = source::merged(documents);
@@ -232,7 +265,9 @@ fn read_values(chart: &mut Chart) {
 
 fn read_lock(chart: &mut Chart, path: &'static str) {
     const RULE: &str = "helm/lock-unreadable";
-    let Some(content) = chart.file(path).and_then(|file| file.content.as_deref()) else { return };
+    let Some(content) = chart.file(path).and_then(|file| file.content.as_deref()) else {
+        return;
+    };
     let mut notes = Vec::new();
     let faults = match source::documents(content, path, RULE, &mut notes) {
         Ok(documents) => documents.first().map(|node| lock_faults(node, path)).unwrap_or_default(),
@@ -247,7 +282,10 @@ fn lock_faults(node: &Node, path: &'static str) -> Vec<Fault> {
     let dependencies = serde_json::json!({ "dependencies": member(&json, "dependencies") });
     let considered = if json.is_object() { &dependencies } else { &json };
     let (_, mismatches) = Metadata::read(considered, Source::Yaml);
-    mismatches.iter().map(|mismatch| check::mismatch(mismatch, path, node, "helm/lock-unreadable")).collect()
+    mismatches
+        .iter()
+        .map(|mismatch| check::mismatch(mismatch, path, node, "helm/lock-unreadable"))
+        .collect()
 }
 
 fn read_subchart(chart: &mut Chart, entry: &str, mut files: Vec<Loaded>) {
@@ -255,11 +293,18 @@ fn read_subchart(chart: &mut Chart, entry: &str, mut files: Vec<Loaded>) {
     let packaged = entry.ends_with(".tgz");
     let read = if packaged {
         match files.pop() {
-            Some(Loaded { packaged: Some(read), .. }) if files.is_empty() => read,
-            _ => Err(Fault::new("helm/subchart-unreadable", "A folder in charts/ must not be named like a package. Rename it.")),
+            Some(Loaded {
+                packaged: Some(read), ..
+            }) if files.is_empty() => read,
+            _ => Err(Fault::new(
+                "helm/subchart-unreadable",
+                "A folder in charts/ must not be named like a package. Rename it.",
+            )),
         }
     } else if files.iter().all(|loaded| loaded.file.path.is_empty()) {
-        let message = format!("{entry} in charts/ is neither a chart nor a package of one, so Helm cannot load it. Move it out of charts/.");
+        let message = format!(
+            "{entry} in charts/ is neither a chart nor a package of one, so Helm cannot load it. Move it out of charts/."
+        );
         Err(Fault::new("helm/subchart-unreadable", message))
     } else {
         files.retain(|loaded| !loaded.file.path.is_empty());
@@ -267,10 +312,16 @@ fn read_subchart(chart: &mut Chart, entry: &str, mut files: Vec<Loaded>) {
     };
     let faults = match read {
         Ok(subchart) => {
-            chart.subcharts.push(Subchart { entry: entry.to_owned(), packaged, metadata: subchart.metadata });
+            chart.subcharts.push(Subchart {
+                entry: entry.to_owned(),
+                packaged,
+                metadata: subchart.metadata,
+            });
             subchart.faults
         }
         Err(fault) => vec![fault],
     };
-    chart.faults.extend(faults.into_iter().map(|fault| fault.within(&place, packaged)));
+    chart
+        .faults
+        .extend(faults.into_iter().map(|fault| fault.within(&place, packaged)));
 }

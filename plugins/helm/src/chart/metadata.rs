@@ -162,13 +162,24 @@ pub const METADATA_KEYS: [&str; 17] = [
 pub const MAINTAINER_KEYS: [&str; 3] = ["name", "email", "url"];
 
 /// The keys of a dependency that Helm knows.
-pub const DEPENDENCY_KEYS: [&str; 8] =
-    ["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
+pub const DEPENDENCY_KEYS: [&str; 8] = [
+    "name",
+    "version",
+    "repository",
+    "condition",
+    "tags",
+    "enabled",
+    "import-values",
+    "alias",
+];
 
 impl Metadata {
     /// Reads metadata and returns it with the values that had to be left out.
     pub fn read(value: &Value, source: Source) -> (Metadata, Vec<Mismatch>) {
-        let mut reader = Reader { source, mismatches: Vec::new() };
+        let mut reader = Reader {
+            source,
+            mismatches: Vec::new(),
+        };
         let metadata = reader.metadata(value);
         (metadata, reader.mismatches)
     }
@@ -192,7 +203,12 @@ impl Metadata {
 /// Finds a member by name, in any case where no name matches exactly, as Go's JSON reader does.
 pub fn member<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     let object = value.as_object()?;
-    object.get(key).or_else(|| object.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, found)| found))
+    object.get(key).or_else(|| {
+        object
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(key))
+            .map(|(_, found)| found)
+    })
 }
 
 struct Reader {
@@ -242,14 +258,19 @@ impl Reader {
             condition: self.string(value, base, "condition"),
             tags: self.strings(value, base, "tags"),
             enabled: self.boolean(value, base, "enabled"),
-            import_values: self.list(value, base, "import-values").map(<[Value]>::to_vec).unwrap_or_default(),
+            import_values: self
+                .list(value, base, "import-values")
+                .map(<[Value]>::to_vec)
+                .unwrap_or_default(),
             alias: self.string(value, base, "alias"),
         }
     }
 
     fn annotations(&mut self, value: &Value) -> BTreeMap<String, String> {
         let mut annotations = BTreeMap::new();
-        let Some(found) = present(value, "annotations") else { return annotations };
+        let Some(found) = present(value, "annotations") else {
+            return annotations;
+        };
         if !self.is_object(found, "/annotations") {
             return annotations;
         }
@@ -261,7 +282,9 @@ impl Reader {
     }
 
     fn items<T>(&mut self, value: &Value, key: &str, read: fn(&mut Self, &Value, &str) -> T) -> Vec<Option<T>> {
-        let Some(list) = self.list(value, "", key) else { return Vec::new() };
+        let Some(list) = self.list(value, "", key) else {
+            return Vec::new();
+        };
         let mut items = Vec::with_capacity(list.len());
         for (index, item) in list.iter().enumerate() {
             let pointer = format!("/{key}/{index}");
@@ -276,7 +299,10 @@ impl Reader {
 
     fn strings(&mut self, value: &Value, base: &str, key: &str) -> Vec<String> {
         let list = self.list(value, base, key).unwrap_or_default();
-        list.iter().enumerate().map(|(index, item)| self.text(item, &format!("{base}/{key}/{index}"))).collect()
+        list.iter()
+            .enumerate()
+            .map(|(index, item)| self.text(item, &format!("{base}/{key}/{index}")))
+            .collect()
     }
 
     fn list<'a>(&mut self, value: &'a Value, base: &str, key: &str) -> Option<&'a [Value]> {
@@ -327,7 +353,11 @@ impl Reader {
     }
 
     fn mismatch(&mut self, pointer: String, expected: &'static str, found: &Value) {
-        self.mismatches.push(Mismatch { pointer, expected, found: scalar::kind(found) });
+        self.mismatches.push(Mismatch {
+            pointer,
+            expected,
+            found: scalar::kind(found),
+        });
     }
 }
 
@@ -359,10 +389,14 @@ mod tests {
 
     #[test]
     fn scalars_of_yaml_become_strings() {
-        let value = json!({ "name": "web", "version": 1.1, "appVersion": 20_210_101, "keywords": ["a", true], "deprecated": true });
+        let value =
+            json!({ "name": "web", "version": 1.1, "appVersion": 20_210_101, "keywords": ["a", true], "deprecated": true });
         let (metadata, mismatches) = Metadata::read(&value, Source::Yaml);
         assert_eq!(mismatches, []);
-        assert_eq!((metadata.version.as_str(), metadata.app_version.as_str()), ("1.1", "20210101"));
+        assert_eq!(
+            (metadata.version.as_str(), metadata.app_version.as_str()),
+            ("1.1", "20210101")
+        );
         assert_eq!(metadata.keywords, ["a", "true"]);
         assert!(metadata.deprecated);
     }
@@ -370,7 +404,14 @@ mod tests {
     #[test]
     fn scalars_of_json_do_not() {
         let (_, mismatches) = Metadata::read(&json!({ "version": 1.1 }), Source::Json);
-        assert_eq!(mismatches, [Mismatch { pointer: "/version".into(), expected: "a string", found: "a number" }]);
+        assert_eq!(
+            mismatches,
+            [Mismatch {
+                pointer: "/version".into(),
+                expected: "a string",
+                found: "a number"
+            }]
+        );
     }
 
     #[test]
@@ -383,7 +424,14 @@ mod tests {
         let pointers: Vec<_> = mismatches.iter().map(|mismatch| mismatch.pointer.as_str()).collect();
         assert_eq!(
             pointers,
-            ["/name", "/sources", "/maintainers/1", "/deprecated", "/annotations/a~1b", "/dependencies/0/tags"]
+            [
+                "/name",
+                "/sources",
+                "/maintainers/1",
+                "/deprecated",
+                "/annotations/a~1b",
+                "/dependencies/0/tags"
+            ]
         );
         assert_eq!(metadata.maintainers, [None]);
     }

@@ -35,10 +35,7 @@ pub struct Member {
 /// Calls `each` for every file of a packaged chart in the order of the archive; `each` reads as much of it as it needs.
 ///
 /// A fault of the archive, or one that `each` returns, ends the walk.
-pub fn walk<R: Read>(
-    package: R,
-    mut each: impl FnMut(&Member, &mut dyn Read) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+pub fn walk<R: Read>(package: R, mut each: impl FnMut(&Member, &mut dyn Read) -> Result<(), Fault>) -> Result<(), Fault> {
     let mut files = 0_usize;
     let mut remaining = CHART_BYTES_MAX;
     let mut fault = None;
@@ -118,7 +115,11 @@ fn member(entry: &archive::Entry, remaining: &mut u64) -> Result<Option<Member>,
         .in_file(&path));
     }
     *remaining -= entry.size;
-    Ok(Some(Member { path, root, size: entry.size }))
+    Ok(Some(Member {
+        path,
+        root,
+        size: entry.size,
+    }))
 }
 
 /// Splits the stored path of a file into the folder that is stripped and the path below it.
@@ -144,7 +145,9 @@ fn inside(stored: &str) -> Result<(String, String), Fault> {
     if rest.starts_with('/') {
         return refuse("which is an absolute path");
     }
-    let Some(path) = cleaned(&rest) else { return refuse("which points out of the chart's folder") };
+    let Some(path) = cleaned(&rest) else {
+        return refuse("which points out of the chart's folder");
+    };
     match path.as_str() {
         "" => refuse("outside of the chart's folder"),
         _ if path.starts_with("..") => refuse("which points out of the chart's folder"),
@@ -185,7 +188,9 @@ fn special(entry: &archive::Entry) -> Fault {
     let path = shown(&entry.path);
     Fault::new(
         "helm/archive-link",
-        format!("{path:?} is {what}. Charts may hold only files and folders: put a copy of the file in its place and package the chart again."),
+        format!(
+            "{path:?} is {what}. Charts may hold only files and folders: put a copy of the file in its place and package the chart again."
+        ),
     )
 }
 
@@ -197,7 +202,9 @@ fn unreadable(error: &ArchiveError) -> Fault {
         ),
         _ => Fault::new(
             "helm/archive-unreadable",
-            format!("The chart layer cannot be read as a gzipped tar archive: {error} Package the chart again with `helm package`."),
+            format!(
+                "The chart layer cannot be read as a gzipped tar archive: {error} Package the chart again with `helm package`."
+            ),
         ),
     }
 }

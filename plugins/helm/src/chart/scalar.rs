@@ -30,7 +30,9 @@ pub(super) fn text(value: &Value) -> String {
 /// Writes a float in its shortest form, with an exponent where that is below -4 or above 5: `1000000.0` reads `1e+06`.
 fn float(value: f64) -> String {
     let scientific = format!("{value:e}");
-    let Some((digits, exponent)) = scientific.split_once('e') else { return value.to_string() };
+    let Some((digits, exponent)) = scientific.split_once('e') else {
+        return value.to_string();
+    };
     match exponent.parse::<i32>() {
         Ok(exponent) if !(-4..6).contains(&exponent) => {
             let sign = if exponent < 0 { '-' } else { '+' };

@@ -13,7 +13,14 @@ pub const DEPTH_MAX: usize = 100;
 /// Parses all documents of a text. Of a key that is there twice the last counts, as it does for Helm; each such key is returned too.
 pub fn parse(text: &str) -> Result<(Vec<Node>, Vec<YamlError>), YamlError> {
     let bytes_max = usize::try_from(super::package::FILE_BYTES_MAX).unwrap_or(usize::MAX);
-    yaml::parse_lenient(text, &Limits { depth_max: DEPTH_MAX, nodes_max: NODES_MAX, bytes_max })
+    yaml::parse_lenient(
+        text,
+        &Limits {
+            depth_max: DEPTH_MAX,
+            nodes_max: NODES_MAX,
+            bytes_max,
+        },
+    )
 }
 
 /// Parses all documents of a file of a chart. What is wrong with it becomes a fault under `rule`; what Helm forgives is noted.
@@ -27,7 +34,9 @@ pub fn documents(content: &[u8], path: &str, rule: &'static str, notes: &mut Vec
     })?;
     notes.extend(duplicates.into_iter().take(DUPLICATES_STATED_MAX).map(|duplicate| {
         let message = format!("In {path} {}. The last one counts; remove the others.", duplicate.message);
-        Fault::new("helm/yaml-duplicate-key", message).in_file(path).at(duplicate.line, duplicate.column)
+        Fault::new("helm/yaml-duplicate-key", message)
+            .in_file(path)
+            .at(duplicate.line, duplicate.column)
     }));
     Ok(documents)
 }
@@ -37,7 +46,12 @@ const DUPLICATES_STATED_MAX: usize = 20;
 
 /// What an empty file holds.
 pub fn nothing() -> Node {
-    Node { line: 1, column: 1, quoted: false, value: Value::Null }
+    Node {
+        line: 1,
+        column: 1,
+        quoted: false,
+        value: Value::Null,
+    }
 }
 
 /// The text of a scalar as Helm reads it; lists and mappings have none.
@@ -63,7 +77,11 @@ pub fn locate<'a>(node: &'a Node, pointer: &str) -> Option<&'a Node> {
 
 fn member<'a>(members: &'a [(Node, Node)], name: &str) -> Option<&'a Node> {
     let exact = members.iter().find(|(key, _)| key.as_str() == Some(name));
-    let folded = || members.iter().find(|(key, _)| key.as_str().is_some_and(|key| key.eq_ignore_ascii_case(name)));
+    let folded = || {
+        members
+            .iter()
+            .find(|(key, _)| key.as_str().is_some_and(|key| key.eq_ignore_ascii_case(name)))
+    };
     exact.or_else(folded).map(|(_, value)| value)
 }
 
@@ -76,9 +94,23 @@ fn merge(first: Node, second: Node) -> Node {
     let (first_is_map, second_is_map) = (first.as_map().is_some(), second.as_map().is_some());
     match (first, second) {
         (first, second) if first_is_map && second.is_null() => first,
-        (Node { line, column, quoted, value: Value::Map(members) }, Node { value: Value::Map(later), .. }) if second_is_map => {
-            Node { line, column, quoted, value: Value::Map(merge_members(members, later)) }
-        }
+        (
+            Node {
+                line,
+                column,
+                quoted,
+                value: Value::Map(members),
+            },
+            Node {
+                value: Value::Map(later),
+                ..
+            },
+        ) if second_is_map => Node {
+            line,
+            column,
+            quoted,
+            value: Value::Map(merge_members(members, later)),
+        },
         (_, second) => second,
     }
 }
@@ -111,7 +143,10 @@ mod tests {
     fn documents_of_values_merge() {
         for (text, expected) in [
             ("a: 1", json!({ "a": 1 })),
-            ("a: {x: 1, y: 2}\nb: 1\n---\na: {y: 3}\nb: {}", json!({ "a": { "x": 1, "y": 3 }, "b": {} })),
+            (
+                "a: {x: 1, y: 2}\nb: 1\n---\na: {y: 3}\nb: {}",
+                json!({ "a": { "x": 1, "y": 3 }, "b": {} }),
+            ),
             ("a: 1\n---\n", json!({ "a": 1 })),
             ("---\n---\na: 1", json!({ "a": 1 })),
         ] {
@@ -124,7 +159,10 @@ mod tests {
     fn values_are_located() {
         let node = parsed("a:\n  - B: 1\n    x/y: 2\n").remove(0);
         let line = |pointer| locate(&node, pointer).map(|found| found.line);
-        assert_eq!((line("/a/0/b"), line("/a/0/x~1y"), line("/a/1"), line("")), (Some(2), Some(3), None, Some(1)));
+        assert_eq!(
+            (line("/a/0/b"), line("/a/0/x~1y"), line("/a/1"), line("")),
+            (Some(2), Some(3), None, Some(1))
+        );
     }
 
     #[test]

@@ -14,9 +14,19 @@ pub fn lenient(text: &str) -> Option<Version> {
     if parts.next().is_some() {
         return None;
     }
-    let pre = pre.map_or(Some(Prerelease::EMPTY), |pre| Prerelease::new(pre).ok().filter(|pre| !pre.is_empty()))?;
-    let build = build.map_or(Some(BuildMetadata::EMPTY), |build| BuildMetadata::new(build).ok().filter(|build| !build.is_empty()))?;
-    Some(Version { major, minor, patch, pre, build })
+    let pre = pre.map_or(Some(Prerelease::EMPTY), |pre| {
+        Prerelease::new(pre).ok().filter(|pre| !pre.is_empty())
+    })?;
+    let build = build.map_or(Some(BuildMetadata::EMPTY), |build| {
+        BuildMetadata::new(build).ok().filter(|build| !build.is_empty())
+    })?;
+    Some(Version {
+        major,
+        minor,
+        patch,
+        pre,
+        build,
+    })
 }
 
 /// Reads a version by the letter of Semantic Versioning 2.
@@ -35,11 +45,15 @@ pub fn of_tag(tag: &str) -> String {
 }
 
 fn split(text: &str, at: char) -> (&str, Option<&str>) {
-    text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
+    text.split_once(at)
+        .map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 fn number(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -66,13 +80,23 @@ mod tests {
             ("+1.0.0", None),
             ("99999999999999999999.0.0", None),
         ] {
-            assert_eq!(lenient(text).map(|version| version.to_string()).as_deref(), expected, "{text}");
+            assert_eq!(
+                lenient(text).map(|version| version.to_string()).as_deref(),
+                expected,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn strict_versions() {
-        for (text, expected) in [("1.2.3", true), ("1.2.3+b", true), ("v1.2.3", false), ("1.2", false), ("01.2.3", false)] {
+        for (text, expected) in [
+            ("1.2.3", true),
+            ("1.2.3+b", true),
+            ("v1.2.3", false),
+            ("1.2", false),
+            ("01.2.3", false),
+        ] {
             assert_eq!(strict(text).is_some(), expected, "{text}");
         }
     }

@@ -24,7 +24,10 @@ pub fn parse(text: &str) -> Option<Image> {
         Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
         _ => (target, None),
     };
-    (is_repository(repository) && tag.is_none_or(is_tag)).then(|| Image { target: target.to_owned(), digest })
+    (is_repository(repository) && tag.is_none_or(is_tag)).then(|| Image {
+        target: target.to_owned(),
+        digest,
+    })
 }
 
 /// Joins the parts that values give one by one; an empty part counts as left out.
@@ -52,17 +55,29 @@ fn is_repository(text: &str) -> bool {
         _ => (None, text),
     };
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-    let part_is_right = |part: &str| part.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) && part.bytes().all(allowed);
-    let host_is_right = |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:".contains(&byte));
-    text.len() <= 512 && host.is_none_or(host_is_right) && path.split('/').all(part_is_right) && path.bytes().any(|byte| byte.is_ascii_lowercase())
+    let part_is_right =
+        |part: &str| part.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) && part.bytes().all(allowed);
+    let host_is_right = |host: &str| {
+        host.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-:".contains(&byte))
+    };
+    text.len() <= 512
+        && host.is_none_or(host_is_right)
+        && path.split('/').all(part_is_right)
+        && path.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
 fn is_tag(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    (1..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 fn is_digest(text: &str) -> bool {
-    let Some((algorithm, encoded)) = text.split_once(':') else { return false };
+    let Some((algorithm, encoded)) = text.split_once(':') else {
+        return false;
+    };
     matches!((algorithm, encoded.len()), ("sha256", 64) | ("sha512", 128)) && encoded.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
@@ -76,9 +91,18 @@ mod tests {
         for (text, expected) in [
             ("nginx", Some(("nginx", None))),
             ("nginx:1.27-alpine", Some(("nginx:1.27-alpine", None))),
-            ("registry.example:5000/team/web", Some(("registry.example:5000/team/web", None))),
-            ("registry.example:5000/team/web:v1", Some(("registry.example:5000/team/web:v1", None))),
-            (&format!("quay.io/a/b:1@sha256:{hash}"), Some(("quay.io/a/b:1", Some(format!("sha256:{hash}"))))),
+            (
+                "registry.example:5000/team/web",
+                Some(("registry.example:5000/team/web", None)),
+            ),
+            (
+                "registry.example:5000/team/web:v1",
+                Some(("registry.example:5000/team/web:v1", None)),
+            ),
+            (
+                &format!("quay.io/a/b:1@sha256:{hash}"),
+                Some(("quay.io/a/b:1", Some(format!("sha256:{hash}")))),
+            ),
             ("web@sha256:short", None),
             ("{{ .Values.image }}", None),
             ("Web Image", None),
@@ -96,7 +120,10 @@ mod tests {
     #[test]
     fn parts_are_joined() {
         let target = |registry, repository, tag, digest| join(registry, repository, tag, digest).map(|image| image.target);
-        assert_eq!(target("docker.io", "bitnami/redis", "7.2", ""), Some("docker.io/bitnami/redis:7.2".into()));
+        assert_eq!(
+            target("docker.io", "bitnami/redis", "7.2", ""),
+            Some("docker.io/bitnami/redis:7.2".into())
+        );
         assert_eq!(target("", "redis", "", ""), Some("redis".into()));
         assert_eq!(target("", "https://charts.example", "", ""), None);
     }

@@ -24,15 +24,36 @@ pub fn of(chart: &Chart) -> Vec<Reference> {
     for template in chart.templates() {
         images.extend(template.text().into_iter().flat_map(|text| in_template(text, &template.path)));
     }
-    let images = images.into_iter().filter(|(image, _)| seen.insert((image.target.clone(), image.digest.clone())));
-    dependencies.chain(images.map(|(image, place)| reference(image, &place))).take(REFERENCES_MAX).collect()
+    let images = images
+        .into_iter()
+        .filter(|(image, _)| seen.insert((image.target.clone(), image.digest.clone())));
+    dependencies
+        .chain(images.map(|(image, place)| reference(image, &place)))
+        .take(REFERENCES_MAX)
+        .collect()
 }
 
 fn dependency(dependency: &Dependency) -> Reference {
-    let Dependency { name, version, repository, condition, alias, .. } = dependency;
-    let target = if repository.is_empty() { name.clone() } else { format!("{}/{name}", repository.trim_end_matches('/')) };
+    let Dependency {
+        name,
+        version,
+        repository,
+        condition,
+        alias,
+        ..
+    } = dependency;
+    let target = if repository.is_empty() {
+        name.clone()
+    } else {
+        format!("{}/{name}", repository.trim_end_matches('/'))
+    };
     let mut reference = Reference::new("dependency", cut(&target, TARGET_BYTES_MAX));
-    for (key, value) in [("name", name), ("version", version), ("condition", condition), ("alias", alias)] {
+    for (key, value) in [
+        ("name", name),
+        ("version", version),
+        ("condition", condition),
+        ("alias", alias),
+    ] {
         if !value.is_empty() {
             reference = reference.property(key, cut(value, PROPERTY_BYTES_MAX));
         }
@@ -41,7 +62,8 @@ fn dependency(dependency: &Dependency) -> Reference {
 }
 
 fn reference(image: Image, place: &str) -> Reference {
-    let reference = Reference::new("image", cut(&image.target, TARGET_BYTES_MAX)).property("source", cut(place, PROPERTY_BYTES_MAX));
+    let reference =
+        Reference::new("image", cut(&image.target, TARGET_BYTES_MAX)).property("source", cut(place, PROPERTY_BYTES_MAX));
     match image.digest {
         Some(digest) => reference.digest(digest),
         None => reference,

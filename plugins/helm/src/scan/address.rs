@@ -2,12 +2,16 @@
 
 /// Whether a text is an address for mail.
 pub fn is_email(text: &str) -> bool {
-    let Some((user, host)) = text.rsplit_once('@') else { return false };
+    let Some((user, host)) = text.rsplit_once('@') else {
+        return false;
+    };
     let user_is_right = !user.is_empty()
         && !user.starts_with('.')
         && !user.ends_with('.')
         && !user.contains("..")
-        && user.chars().all(|character| character.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(character));
+        && user
+            .chars()
+            .all(|character| character.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(character));
     user_is_right && host.contains('.') && is_host(host)
 }
 
@@ -22,11 +26,17 @@ pub fn is_url(text: &str) -> bool {
 
 /// Whether a text is a URL with a scheme.
 pub fn is_absolute(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return false;
+    };
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
         && !text.chars().any(char::is_control)
-        && !rest.strip_prefix("//").is_some_and(|rest| rest.split('/').next().is_some_and(|host| host.contains(' ')))
+        && !rest
+            .strip_prefix("//")
+            .is_some_and(|rest| rest.split('/').next().is_some_and(|host| host.contains(' ')))
 }
 
 fn is_host(host: &str) -> bool {
@@ -35,7 +45,9 @@ fn is_host(host: &str) -> bool {
             !label.is_empty()
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label.chars().all(|character| character.is_alphanumeric() || character == '-' || character == '_')
+                && label
+                    .chars()
+                    .all(|character| character.is_alphanumeric() || character == '-' || character == '_')
         })
 }
 
@@ -45,13 +57,32 @@ mod tests {
 
     #[test]
     fn addresses() {
-        for (text, expected) in [("a@example.com", true), ("a.b+c@x.example.com", true), ("a", false), ("a@b", false), ("a b@c.de", false)] {
+        for (text, expected) in [
+            ("a@example.com", true),
+            ("a.b+c@x.example.com", true),
+            ("a", false),
+            ("a@b", false),
+            ("a b@c.de", false),
+        ] {
             assert_eq!(is_email(text), expected, "{text}");
         }
-        for (text, expected) in [("https://example.com/a?b", true), ("example.com", true), ("http://localhost:80", true), ("no url", false), ("x", false)] {
+        for (text, expected) in [
+            ("https://example.com/a?b", true),
+            ("example.com", true),
+            ("http://localhost:80", true),
+            ("no url", false),
+            ("x", false),
+        ] {
             assert_eq!(is_url(text), expected, "{text}");
         }
-        for (text, expected) in [("https://example.com", true), ("oci://h/x", true), ("example.com/x", false), ("/a", false), ("git@h.com:x", false), ("", false)] {
+        for (text, expected) in [
+            ("https://example.com", true),
+            ("oci://h/x", true),
+            ("example.com/x", false),
+            ("/a", false),
+            ("git@h.com:x", false),
+            ("", false),
+        ] {
             assert_eq!(is_absolute(text), expected, "{text}");
         }
     }

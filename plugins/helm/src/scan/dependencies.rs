@@ -8,11 +8,26 @@ use crate::chart::{Chart, source};
 /// Judges whether both sides agree, as `helm lint` does.
 pub fn lint(chart: &Chart, report: &mut Report) {
     let (file, _) = chart.dependencies_source();
-    let declared: HashSet<&str> = chart.metadata.dependencies().map(|dependency| dependency.name.as_str()).collect();
-    let present: HashSet<&str> = chart.subcharts.iter().map(|subchart| subchart.metadata.name.as_str()).collect();
-    for subchart in chart.subcharts.iter().filter(|subchart| !declared.contains(subchart.metadata.name.as_str())) {
+    let declared: HashSet<&str> = chart
+        .metadata
+        .dependencies()
+        .map(|dependency| dependency.name.as_str())
+        .collect();
+    let present: HashSet<&str> = chart
+        .subcharts
+        .iter()
+        .map(|subchart| subchart.metadata.name.as_str())
+        .collect();
+    for subchart in chart
+        .subcharts
+        .iter()
+        .filter(|subchart| !declared.contains(subchart.metadata.name.as_str()))
+    {
         let name = &subchart.metadata.name;
-        let message = format!("charts/{} holds the chart {name:?}, which {file} does not declare. Add it to the dependencies.", subchart.entry);
+        let message = format!(
+            "charts/{} holds the chart {name:?}, which {file} does not declare. Add it to the dependencies.",
+            subchart.entry
+        );
         report.file("helm/lint/hl27", &format!("charts/{}", subchart.entry), message);
     }
     let mut keys = HashSet::new();
@@ -27,7 +42,10 @@ pub fn lint(chart: &Chart, report: &mut Report) {
             at(chart, index, "", "helm/lint/hl28", message, report);
         }
         if !keys.insert(dependency.key()) {
-            let message = format!("Two dependencies are called {:?}. Give one of them an alias of its own.", dependency.key());
+            let message = format!(
+                "Two dependencies are called {:?}. Give one of them an alias of its own.",
+                dependency.key()
+            );
             at(chart, index, "", "helm/lint/hl29", message, report);
         }
     }
@@ -37,7 +55,11 @@ pub fn lint(chart: &Chart, report: &mut Report) {
 pub fn insecure(chart: &Chart, report: &mut Report) {
     for (index, dependency) in chart.metadata.dependencies.iter().enumerate() {
         let Some(dependency) = dependency else { continue };
-        if dependency.repository.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
+        if dependency
+            .repository
+            .get(..7)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"))
+        {
             let message = format!(
                 "The dependency {:?} comes from {}, which anyone on the way can change. Use https:// or oci://.",
                 dependency.name, dependency.repository
@@ -50,5 +72,10 @@ pub fn insecure(chart: &Chart, report: &mut Report) {
 fn at(chart: &Chart, index: usize, below: &str, rule: &'static str, message: String, report: &mut Report) {
     let (file, node) = chart.dependencies_source();
     let pointer = format!("/dependencies/{index}{below}");
-    report.value(rule, file, (node.and_then(|node| source::locate(node, &pointer)), &pointer), message);
+    report.value(
+        rule,
+        file,
+        (node.and_then(|node| source::locate(node, &pointer)), &pointer),
+        message,
+    );
 }

@@ -11,9 +11,10 @@ pub fn chart_file(chart: &Chart, report: &mut Report) {
     if chart.has_folder("Chart.yaml/") {
         report.file("helm/lint/hl01", MANIFEST, "Chart.yaml is a folder. Put a file in its place.");
     }
-    let unreadable = chart.faults.iter().filter(|fault| {
-        fault.path.as_deref() == Some(MANIFEST) && fault.rule.starts_with("helm/chart-yaml-")
-    });
+    let unreadable = chart
+        .faults
+        .iter()
+        .filter(|fault| fault.path.as_deref() == Some(MANIFEST) && fault.rule.starts_with("helm/chart-yaml-"));
     for fault in unreadable {
         match fault.position {
             Some((line, _)) => report.line("helm/lint/hl02", MANIFEST, line as usize, &fault.message),
@@ -34,7 +35,11 @@ pub fn chart_file(chart: &Chart, report: &mut Report) {
 /// Judges values.yaml.
 pub fn values(chart: &Chart, report: &mut Report) {
     if chart.file(VALUES).is_none() {
-        report.file("helm/lint/hl16", VALUES, "The chart has no values.yaml. Add one, so that users see what they can set.");
+        report.file(
+            "helm/lint/hl16",
+            VALUES,
+            "The chart has no values.yaml. Add one, so that users see what they can set.",
+        );
         return;
     }
     let unreadable = chart.faults.iter().filter(|fault| fault.rule == "helm/values-unreadable");
@@ -49,9 +54,17 @@ pub fn values(chart: &Chart, report: &mut Report) {
 pub fn templates(chart: &Chart, report: &mut Report) {
     const FOLDER: &str = "templates";
     if chart.file(FOLDER).is_some() {
-        report.file("helm/lint/hl18", FOLDER, "templates is a file. Make it a folder with the templates of the chart.");
+        report.file(
+            "helm/lint/hl18",
+            FOLDER,
+            "templates is a file. Make it a folder with the templates of the chart.",
+        );
     } else if !chart.has_folder("templates/") {
-        report.file("helm/lint/hl18", FOLDER, "The chart has no templates/ folder, so it installs nothing of its own.");
+        report.file(
+            "helm/lint/hl18",
+            FOLDER,
+            "The chart has no templates/ folder, so it installs nothing of its own.",
+        );
     }
 }
 
@@ -63,7 +76,8 @@ struct ChartFile<'a, 'r, 'f> {
 
 impl ChartFile<'_, '_, '_> {
     fn report(&mut self, rule: &'static str, pointer: &str, message: impl Into<String>) {
-        self.report.value(rule, MANIFEST, (source::locate(self.manifest, pointer), pointer), message);
+        self.report
+            .value(rule, MANIFEST, (source::locate(self.manifest, pointer), pointer), message);
     }
 
     fn unknown_keys(&mut self) {
@@ -94,7 +108,11 @@ impl ChartFile<'_, '_, '_> {
         if name.is_empty() {
             self.report("helm/lint/hl04", "/name", "The chart has no name. Add `name:` to Chart.yaml.");
         } else if name == "." || name == ".." || name.contains('/') {
-            self.report("helm/lint/hl04", "/name", format!("The chart name {name:?} is a path. Use a plain name."));
+            self.report(
+                "helm/lint/hl04",
+                "/name",
+                format!("The chart name {name:?} is a path. Use a plain name."),
+            );
         }
     }
 
@@ -106,7 +124,11 @@ impl ChartFile<'_, '_, '_> {
                 let message = format!("The apiVersion {other:?} does not exist. Use `v2`, or `v1` for a chart of Helm 2.");
                 self.report("helm/lint/hl05", "/apiVersion", message);
             }
-            _ => self.report("helm/lint/hl05", "/apiVersion", "Chart.yaml has no apiVersion. Add `apiVersion: v2`."),
+            _ => self.report(
+                "helm/lint/hl05",
+                "/apiVersion",
+                "Chart.yaml has no apiVersion. Add `apiVersion: v2`.",
+            ),
         }
     }
 
@@ -120,9 +142,16 @@ impl ChartFile<'_, '_, '_> {
         }
         let text = self.chart.metadata.version.clone();
         let parsed = version::lenient(&text);
-        let lowest = semver::Version { pre: semver::Prerelease::new("0").unwrap_or_default(), ..semver::Version::new(0, 0, 0) };
+        let lowest = semver::Version {
+            pre: semver::Prerelease::new("0").unwrap_or_default(),
+            ..semver::Version::new(0, 0, 0)
+        };
         if text.is_empty() {
-            self.report("helm/lint/hl07", "/version", "The chart has no version. Add `version:` such as \"1.0.0\".");
+            self.report(
+                "helm/lint/hl07",
+                "/version",
+                "The chart has no version. Add `version:` such as \"1.0.0\".",
+            );
         } else if parsed.as_ref().is_none_or(|parsed| parsed.cmp_precedence(&lowest).is_le()) {
             let message = format!("The version {text:?} is not a semantic version above 0.0.0-0. Use one such as \"1.0.0\".");
             self.report("helm/lint/hl07", "/version", message);
@@ -137,7 +166,11 @@ impl ChartFile<'_, '_, '_> {
         for (index, maintainer) in self.chart.metadata.maintainers.iter().enumerate() {
             let pointer = format!("/maintainers/{index}");
             let Some(maintainer) = maintainer else {
-                self.report("helm/lint/hl09", &pointer, "A maintainer is empty. Give the name or remove the item.");
+                self.report(
+                    "helm/lint/hl09",
+                    &pointer,
+                    "A maintainer is empty. Give the name or remove the item.",
+                );
                 continue;
             };
             if maintainer.name.is_empty() {
@@ -155,15 +188,30 @@ impl ChartFile<'_, '_, '_> {
     }
 
     fn addresses(&mut self) {
-        for (index, text) in self.chart.metadata.sources.iter().enumerate().filter(|(_, text)| !address::is_absolute(text)) {
+        for (index, text) in self
+            .chart
+            .metadata
+            .sources
+            .iter()
+            .enumerate()
+            .filter(|(_, text)| !address::is_absolute(text))
+        {
             let message = format!("The source {text:?} is not an absolute URL. Write it with scheme and host.");
             self.report("helm/lint/hl10", &format!("/sources/{index}"), message);
         }
         let icon = &self.chart.metadata.icon;
         if icon.is_empty() {
-            self.report("helm/lint/hl11", "/icon", "The chart has no icon. Add `icon:` with the URL of an image, so that people recognise it.");
+            self.report(
+                "helm/lint/hl11",
+                "/icon",
+                "The chart has no icon. Add `icon:` with the URL of an image, so that people recognise it.",
+            );
         } else if !address::is_absolute(icon) {
-            self.report("helm/lint/hl12", "/icon", format!("The icon {icon:?} is not an absolute URL. Write it with scheme and host."));
+            self.report(
+                "helm/lint/hl12",
+                "/icon",
+                format!("The icon {icon:?} is not an absolute URL. Write it with scheme and host."),
+            );
         }
     }
 
@@ -172,7 +220,8 @@ impl ChartFile<'_, '_, '_> {
             return;
         }
         if !self.chart.metadata.kind.is_empty() {
-            let message = "`type` means something only in charts with `apiVersion: v2`. Change the apiVersion or leave the type out.";
+            let message =
+                "`type` means something only in charts with `apiVersion: v2`. Change the apiVersion or leave the type out.";
             self.report("helm/lint/hl13", "/type", message);
         }
         let dependencies = self.manifest.get("dependencies").and_then(|node| node.as_list());

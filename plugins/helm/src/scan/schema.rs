@@ -21,22 +21,38 @@ const STEPS_MAX: usize = 200_000;
 
 /// Judges values.yaml by values.schema.json.
 pub fn check(chart: &Chart, report: &mut Report) {
-    let (Some(text), Some(values)) = (chart.text(SCHEMA).filter(|text| !text.trim().is_empty()), &chart.values) else { return };
+    let (Some(text), Some(values)) = (chart.text(SCHEMA).filter(|text| !text.trim().is_empty()), &chart.values) else {
+        return;
+    };
     let schema = match serde_json::from_str::<Value>(text) {
         Ok(schema) => schema,
         Err(error) => {
-            let message = format!("values.schema.json is not valid JSON: {error}. Helm cannot check values against it; correct it.");
+            let message =
+                format!("values.schema.json is not valid JSON: {error}. Helm cannot check values against it; correct it.");
             report.line(RULE, SCHEMA, error.line(), message);
             return;
         }
     };
-    let value = if values.is_null() { Value::Object(Map::new()) } else { values.to_json() };
-    let judge = Judge { root: &schema, steps: Cell::new(0) };
+    let value = if values.is_null() {
+        Value::Object(Map::new())
+    } else {
+        values.to_json()
+    };
+    let judge = Judge {
+        root: &schema,
+        steps: Cell::new(0),
+    };
     let mut violations = Vec::new();
     judge.judge(&value, &schema, "", 0, &mut violations);
     for Violation { pointer, problem } in violations.into_iter().take(FINDINGS_MAX) {
-        let name = if pointer.is_empty() { "The values as a whole".to_owned() } else { format!("The default value {pointer}") };
-        let message = format!("{name} {problem}, so Helm refuses to install the chart without other values. Change the default or the schema.");
+        let name = if pointer.is_empty() {
+            "The values as a whole".to_owned()
+        } else {
+            format!("The default value {pointer}")
+        };
+        let message = format!(
+            "{name} {problem}, so Helm refuses to install the chart without other values. Change the default or the schema."
+        );
         report.value(RULE, VALUES, (source::locate(values, &pointer), &pointer), message);
     }
 }
@@ -61,15 +77,27 @@ impl Judge<'_> {
         }
         let schema = match schema {
             Value::Bool(false) => {
-                return violations.push(Violation { pointer: pointer.to_owned(), problem: "is not allowed by the schema".to_owned() });
+                return violations.push(Violation {
+                    pointer: pointer.to_owned(),
+                    problem: "is not allowed by the schema".to_owned(),
+                });
             }
             Value::Object(schema) => schema,
             _ => return,
         };
-        if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|reference| self.resolve(reference)) {
+        if let Some(target) = schema
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|reference| self.resolve(reference))
+        {
             self.judge(value, target, pointer, depth + 1, violations);
         }
-        let mut state = |problem: String| violations.push(Violation { pointer: pointer.to_owned(), problem });
+        let mut state = |problem: String| {
+            violations.push(Violation {
+                pointer: pointer.to_owned(),
+                problem,
+            })
+        };
         kind(value, schema, &mut state);
         fixed(value, schema, &mut state);
         range(value, schema, &mut state);
@@ -94,7 +122,10 @@ impl Judge<'_> {
             match (known.and_then(|known| known.get(name)), schema.get("additionalProperties")) {
                 (Some(schema), _) => self.judge(member, schema, &below, depth + 1, violations),
                 (None, Some(Value::Bool(false))) if !has_patterns => {
-                    violations.push(Violation { pointer: below, problem: "has a name that the schema does not know".to_owned() });
+                    violations.push(Violation {
+                        pointer: below,
+                        problem: "has a name that the schema does not know".to_owned(),
+                    });
                 }
                 (None, Some(schema)) if !has_patterns => self.judge(member, schema, &below, depth + 1, violations),
                 _ => {}
@@ -104,14 +135,29 @@ impl Judge<'_> {
 
     fn items(&self, value: &Value, schema: &Map<String, Value>, pointer: &str, depth: usize, violations: &mut Vec<Violation>) {
         // A list of schemas is the older way to give one for each place.
-        let (Some(items), Some(schema)) = (value.as_array(), schema.get("items").filter(|schema| !schema.is_array())) else { return };
+        let (Some(items), Some(schema)) = (value.as_array(), schema.get("items").filter(|schema| !schema.is_array())) else {
+            return;
+        };
         for (index, item) in items.iter().enumerate() {
             self.judge(item, schema, &format!("{pointer}/{index}"), depth + 1, violations);
         }
     }
 
-    fn combinations(&self, value: &Value, schema: &Map<String, Value>, pointer: &str, depth: usize, violations: &mut Vec<Violation>) {
-        let list = |key: &str| schema.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    fn combinations(
+        &self,
+        value: &Value,
+        schema: &Map<String, Value>,
+        pointer: &str,
+        depth: usize,
+        violations: &mut Vec<Violation>,
+    ) {
+        let list = |key: &str| {
+            schema
+                .get(key)
+                .and_then(Value::as_array)
+                .map(Vec::as_slice)
+                .unwrap_or_default()
+        };
         for part in list("allOf") {
             self.judge(value, part, pointer, depth + 1, violations);
         }
@@ -125,7 +171,10 @@ impl Judge<'_> {
         let none_fits = !any.is_empty() && !any.iter().any(|schema| satisfied(&schema))
             || !one.is_empty() && !one.iter().any(|schema| satisfied(&schema));
         if none_fits {
-            violations.push(Violation { pointer: pointer.to_owned(), problem: "fits none of the alternatives of the schema".to_owned() });
+            violations.push(Violation {
+                pointer: pointer.to_owned(),
+                problem: "fits none of the alternatives of the schema".to_owned(),
+            });
         }
     }
 }
@@ -152,7 +201,11 @@ fn kind(value: &Value, schema: &Map<String, Value>, state: &mut impl FnMut(Strin
 }
 
 fn fixed(value: &Value, schema: &Map<String, Value>, state: &mut impl FnMut(String)) {
-    if schema.get("enum").and_then(Value::as_array).is_some_and(|allowed| !allowed.iter().any(|allowed| equal(allowed, value))) {
+    if schema
+        .get("enum")
+        .and_then(Value::as_array)
+        .is_some_and(|allowed| !allowed.iter().any(|allowed| equal(allowed, value)))
+    {
         state("is none of the values that the schema lists".to_owned());
     }
     if schema.get("const").is_some_and(|allowed| !equal(allowed, value)) {
@@ -169,7 +222,9 @@ fn equal(one: &Value, other: &Value) -> bool {
 }
 
 fn range(value: &Value, schema: &Map<String, Value>, state: &mut impl FnMut(String)) {
-    let (Some(number), bound) = (value.as_f64(), |key: &str| schema.get(key).and_then(Value::as_f64)) else { return };
+    let (Some(number), bound) = (value.as_f64(), |key: &str| schema.get(key).and_then(Value::as_f64)) else {
+        return;
+    };
     if bound("minimum").is_some_and(|bound| number < bound) || bound("exclusiveMinimum").is_some_and(|bound| number <= bound) {
         state("is below what the schema allows".to_owned());
     }
@@ -185,7 +240,12 @@ fn length(value: &Value, schema: &Map<String, Value>, state: &mut impl FnMut(Str
         Value::Object(members) => (members.len(), "minProperties", "maxProperties"),
         _ => return,
     };
-    let bound = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|bound| usize::try_from(bound).ok());
+    let bound = |key: &str| {
+        schema
+            .get(key)
+            .and_then(Value::as_u64)
+            .and_then(|bound| usize::try_from(bound).ok())
+    };
     if bound(least).is_some_and(|bound| length < bound) {
         state("is shorter than the schema allows".to_owned());
     }
@@ -195,8 +255,14 @@ fn length(value: &Value, schema: &Map<String, Value>, state: &mut impl FnMut(Str
 }
 
 fn required(value: &Value, schema: &Map<String, Value>, state: &mut impl FnMut(String)) {
-    let (Some(members), Some(names)) = (value.as_object(), schema.get("required").and_then(Value::as_array)) else { return };
-    let missing: Vec<&str> = names.iter().filter_map(Value::as_str).filter(|name| !members.contains_key(*name)).collect();
+    let (Some(members), Some(names)) = (value.as_object(), schema.get("required").and_then(Value::as_array)) else {
+        return;
+    };
+    let missing: Vec<&str> = names
+        .iter()
+        .filter_map(Value::as_str)
+        .filter(|name| !members.contains_key(*name))
+        .collect();
     if !missing.is_empty() {
         state(format!("lacks {}, which the schema requires", missing.join(", ")));
     }
@@ -215,29 +281,87 @@ mod tests {
             (json!({ "type": "object" }), json!([]), &["| is not of type object"]),
             (json!({ "type": ["string", "null"] }), json!(null), &[]),
             (json!({ "type": "integer" }), json!(1.0), &[]),
-            (json!({ "properties": { "a": { "type": "string" } } }), json!({ "a": 1 }), &["/a| is not of type string"]),
-            (json!({ "required": ["a", "b"] }), json!({ "a": 1 }), &["| lacks b, which the schema requires"]),
-            (json!({ "additionalProperties": false }), json!({ "a": 1 }), &["/a| has a name that the schema does not know"]),
-            (json!({ "additionalProperties": { "type": "string" } }), json!({ "a": 1 }), &["/a| is not of type string"]),
-            (json!({ "additionalProperties": false, "patternProperties": { "^a": {} } }), json!({ "a": 1 }), &[]),
-            (json!({ "items": { "minimum": 2 } }), json!([1, 2]), &["/0| is below what the schema allows"]),
+            (
+                json!({ "properties": { "a": { "type": "string" } } }),
+                json!({ "a": 1 }),
+                &["/a| is not of type string"],
+            ),
+            (
+                json!({ "required": ["a", "b"] }),
+                json!({ "a": 1 }),
+                &["| lacks b, which the schema requires"],
+            ),
+            (
+                json!({ "additionalProperties": false }),
+                json!({ "a": 1 }),
+                &["/a| has a name that the schema does not know"],
+            ),
+            (
+                json!({ "additionalProperties": { "type": "string" } }),
+                json!({ "a": 1 }),
+                &["/a| is not of type string"],
+            ),
+            (
+                json!({ "additionalProperties": false, "patternProperties": { "^a": {} } }),
+                json!({ "a": 1 }),
+                &[],
+            ),
+            (
+                json!({ "items": { "minimum": 2 } }),
+                json!([1, 2]),
+                &["/0| is below what the schema allows"],
+            ),
             (json!({ "enum": [1, "x"] }), json!(1.0), &[]),
-            (json!({ "enum": [1, "x"] }), json!("y"), &["| is none of the values that the schema lists"]),
-            (json!({ "minLength": 2 }), json!("ä"), &["| is shorter than the schema allows"]),
-            (json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] }), json!(1), &["| fits none of the alternatives of the schema"]),
-            (json!({ "oneOf": [{ "type": "string" }, { "type": "number" }] }), json!(1), &[]),
-            (json!({ "allOf": [{ "type": "string" }] }), json!(1), &["| is not of type string"]),
-            (json!({ "$ref": "#/$defs/a", "$defs": { "a": { "type": "string" } } }), json!(1), &["| is not of type string"]),
+            (
+                json!({ "enum": [1, "x"] }),
+                json!("y"),
+                &["| is none of the values that the schema lists"],
+            ),
+            (
+                json!({ "minLength": 2 }),
+                json!("ä"),
+                &["| is shorter than the schema allows"],
+            ),
+            (
+                json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] }),
+                json!(1),
+                &["| fits none of the alternatives of the schema"],
+            ),
+            (
+                json!({ "oneOf": [{ "type": "string" }, { "type": "number" }] }),
+                json!(1),
+                &[],
+            ),
+            (
+                json!({ "allOf": [{ "type": "string" }] }),
+                json!(1),
+                &["| is not of type string"],
+            ),
+            (
+                json!({ "$ref": "#/$defs/a", "$defs": { "a": { "type": "string" } } }),
+                json!(1),
+                &["| is not of type string"],
+            ),
             (json!({ "$ref": "https://example.com/schema.json" }), json!(1), &[]),
             (json!({ "$ref": "#" }), json!(1), &[]),
             (json!({ "allOf": [{ "$ref": "#" }, { "$ref": "#" }] }), json!(1), &[]),
-            (json!({ "properties": { "a": false } }), json!({ "a": 1 }), &["/a| is not allowed by the schema"]),
+            (
+                json!({ "properties": { "a": false } }),
+                json!({ "a": 1 }),
+                &["/a| is not allowed by the schema"],
+            ),
             (json!({ "pattern": "(" }), json!("x"), &[]),
         ] {
-            let judge = Judge { root: &schema, steps: Cell::new(0) };
+            let judge = Judge {
+                root: &schema,
+                steps: Cell::new(0),
+            };
             let mut violations = Vec::new();
             judge.judge(&value, &schema, "", 0, &mut violations);
-            let found: Vec<String> = violations.iter().map(|violation| format!("{}| {}", violation.pointer, violation.problem)).collect();
+            let found: Vec<String> = violations
+                .iter()
+                .map(|violation| format!("{}| {}", violation.pointer, violation.problem))
+                .collect();
             assert_eq!(found, expected, "{schema} {value}");
         }
     }

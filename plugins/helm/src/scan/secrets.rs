@@ -18,7 +18,9 @@ pub fn find(chart: &Chart, allow: &[String], report: &mut Report) {
     let mut left = FINDINGS_MAX;
     for file in &chart.files {
         for (number, line) in file.text().unwrap_or_default().lines().enumerate() {
-            let Some(secret) = token::find(line).filter(|_| left > 0) else { continue };
+            let Some(secret) = token::find(line).filter(|_| left > 0) else {
+                continue;
+            };
             left -= 1;
             let message = format!(
                 "The line holds {}. Everyone who can pull the chart has it: revoke it, and let users name an existing Secret instead.",
@@ -28,7 +30,12 @@ pub fn find(chart: &Chart, allow: &[String], report: &mut Report) {
         }
     }
     if let Some(values) = &chart.values {
-        Walk { allow, report, left: &mut left }.node(values, "", "");
+        Walk {
+            allow,
+            report,
+            left: &mut left,
+        }
+        .node(values, "", "");
     }
 }
 
@@ -44,7 +51,11 @@ impl Walk<'_, '_> {
             Value::Map(members) => {
                 for (key, value) in members {
                     let Some(name) = key.as_str() else { continue };
-                    let dotted = if dotted.is_empty() { name.to_owned() } else { format!("{dotted}.{name}") };
+                    let dotted = if dotted.is_empty() {
+                        name.to_owned()
+                    } else {
+                        format!("{dotted}.{name}")
+                    };
                     let pointer = format!("{pointer}/{}", escape(name));
                     self.member(name, value, &dotted, &pointer);
                     self.node(value, &dotted, &pointer);
@@ -76,7 +87,8 @@ impl Walk<'_, '_> {
             "The value {dotted} looks like a secret that every installation shares. Leave it empty and have it generated, or let users name \
              an existing Secret. If it is none, the operator can list it under secretsAllow in the settings of the plugin."
         );
-        self.report.value("helm/secret/value", VALUES, (Some(value), pointer), message);
+        self.report
+            .value("helm/secret/value", VALUES, (Some(value), pointer), message);
     }
 }
 
@@ -97,21 +109,49 @@ fn names_secret(name: &str) -> bool {
         "signingkey",
         "credentials",
     ];
-    const ELSEWHERE: [&str; 8] = ["existing", "pullsecret", "tlssecret", "usesecret", "createsecret", "automount", "csrf", "public"];
-    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    const ELSEWHERE: [&str; 8] = [
+        "existing",
+        "pullsecret",
+        "tlssecret",
+        "usesecret",
+        "createsecret",
+        "automount",
+        "csrf",
+        "public",
+    ];
+    let name: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_lowercase();
     ENDINGS.iter().any(|ending| name.ends_with(ending)) && !ELSEWHERE.iter().any(|part| name.contains(part))
 }
 
 /// Whether a text is more than a gap to be filled.
 fn is_literal(text: &str) -> bool {
     const PLACEHOLDERS: [&str; 16] = [
-        "changeme", "change-me", "change_me", "changeit", "replaceme", "replace-me", "replace_me", "example", "placeholder", "redacted",
-        "todo", "none", "null", "nil", "true", "false",
+        "changeme",
+        "change-me",
+        "change_me",
+        "changeit",
+        "replaceme",
+        "replace-me",
+        "replace_me",
+        "example",
+        "placeholder",
+        "redacted",
+        "todo",
+        "none",
+        "null",
+        "nil",
+        "true",
+        "false",
     ];
     let trimmed = text.trim();
     let lower = trimmed.to_ascii_lowercase();
     let is_template = lower.contains("{{") || lower.contains("${") || lower.starts_with("$(") || lower.starts_with('%');
-    let is_gap = lower.starts_with('<') || lower.starts_with("your") || lower.chars().all(|character| "x*.-_ ".contains(character));
+    let is_gap =
+        lower.starts_with('<') || lower.starts_with("your") || lower.chars().all(|character| "x*.-_ ".contains(character));
     !trimmed.is_empty() && !is_template && !is_gap && !PLACEHOLDERS.contains(&lower.as_str())
 }
 
@@ -120,8 +160,12 @@ fn is_reference(name: &str, text: &str) -> bool {
     let is_path = text.starts_with('/') || text.contains("://");
     let names_object = !name.to_ascii_lowercase().ends_with("password")
         && text.contains('-')
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'.');
-    let names_kind = ["secret", "token", "password", "credentials"].iter().any(|kind| text.to_ascii_lowercase().ends_with(kind));
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'.');
+    let names_kind = ["secret", "token", "password", "credentials"]
+        .iter()
+        .any(|kind| text.to_ascii_lowercase().ends_with(kind));
     is_path || names_object || names_kind && text.contains(['-', '_', '.'])
 }
 

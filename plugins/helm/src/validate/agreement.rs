@@ -15,10 +15,13 @@ const SHOWN_BYTES_MAX: usize = 200;
 /// Reads the config. Helm reads it before it pulls a chart, so one that cannot be read is refused.
 pub fn config(digest: &str, bytes: Option<&[u8]>) -> (Option<Metadata>, Vec<Finding>) {
     let unreadable = |reason: &str| {
-        let message = format!("The config of the chart cannot be read: {reason} Push the chart with `helm push`, which writes it.");
+        let message =
+            format!("The config of the chart cannot be read: {reason} Push the chart with `helm push`, which writes it.");
         rule::finding("helm/config-unreadable", message).at(Location::blob(digest))
     };
-    let Some(bytes) = bytes else { return (None, vec![unreadable("it is too large for the metadata of a chart.")]) };
+    let Some(bytes) = bytes else {
+        return (None, vec![unreadable("it is too large for the metadata of a chart.")]);
+    };
     let value: Value = match serde_json::from_slice(bytes) {
         Ok(value) => value,
         Err(error) => return (None, vec![unreadable(&format!("it is not JSON ({error})."))]),
@@ -28,7 +31,10 @@ pub fn config(digest: &str, bytes: Option<&[u8]>) -> (Option<Metadata>, Vec<Find
         None => (Some(metadata), Vec::new()),
         Some(mismatch) if mismatch.pointer.is_empty() => (None, vec![unreadable("it is not a JSON object.")]),
         Some(mismatch) => {
-            let reason = format!("{} has to be {}, but is {}.", mismatch.pointer, mismatch.expected, mismatch.found);
+            let reason = format!(
+                "{} has to be {}, but is {}.",
+                mismatch.pointer, mismatch.expected, mismatch.found
+            );
             (None, vec![unreadable(&reason)])
         }
     }
@@ -54,11 +60,17 @@ pub fn annotations(annotations: &[(String, String)], chart: &Chart) -> Vec<Findi
         ("org.opencontainers.image.title", "name", &chart.metadata.name),
         ("org.opencontainers.image.version", "version", &chart.metadata.version),
     ];
-    let found = |name: &str| annotations.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let found = |name: &str| {
+        annotations
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    };
     let differing = |(annotation, field, value): (&str, &str, &String)| {
         let given = found(annotation).filter(|given| given != value)?;
         let given = rule::cut(given, SHOWN_BYTES_MAX);
-        let message = format!("The annotation {annotation} is {given:?}, but the chart's {field} is {value:?}. Give both the same value.");
+        let message =
+            format!("The annotation {annotation} is {given:?}, but the chart's {field} is {value:?}. Give both the same value.");
         Some(rule::finding("helm/annotation-differs", message))
     };
     stated.into_iter().filter_map(differing).collect()
@@ -69,5 +81,8 @@ fn json(metadata: &Metadata) -> Value {
 }
 
 fn shown(value: Option<&Value>) -> String {
-    value.map_or_else(|| "nothing".to_owned(), |value| rule::cut(&value.to_string(), SHOWN_BYTES_MAX))
+    value.map_or_else(
+        || "nothing".to_owned(),
+        |value| rule::cut(&value.to_string(), SHOWN_BYTES_MAX),
+    )
 }

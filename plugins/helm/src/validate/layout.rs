@@ -6,8 +6,10 @@ use crate::chart::{CHART_TYPE, CONFIG_TYPE, LEGACY_CHART_TYPE, PROVENANCE_TYPE};
 use crate::rule;
 
 /// The media types of manifests that only list others.
-const INDEX_TYPES: [&str; 2] =
-    ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
+const INDEX_TYPES: [&str; 2] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
 
 /// The blobs of a chart.
 #[derive(Debug)]
@@ -23,11 +25,7 @@ pub struct Layout<'a> {
 }
 
 /// Finds the blobs of a chart among those of a manifest. Layers of other types are left alone, as Helm leaves them.
-pub fn judge<'a>(
-    media_type: &str,
-    config: Option<&'a Descriptor>,
-    layers: &'a [Descriptor],
-) -> Result<Layout<'a>, Vec<Finding>> {
+pub fn judge<'a>(media_type: &str, config: Option<&'a Descriptor>, layers: &'a [Descriptor]) -> Result<Layout<'a>, Vec<Finding>> {
     if INDEX_TYPES.contains(&media_type) {
         let message = "The manifest is an index, in which Helm finds no chart. Push the image manifest of the chart alone.";
         return Err(vec![rule::finding("helm/manifest-kind", message)]);
@@ -50,7 +48,8 @@ pub fn judge<'a>(
     let charts: Vec<&Descriptor> = of_type(CHART_TYPE).chain(of_type(LEGACY_CHART_TYPE)).collect();
     let chart = match charts.as_slice() {
         [] => {
-            let message = format!("The manifest has no chart: no layer is of type {CHART_TYPE}. Push the chart with `helm push`.");
+            let message =
+                format!("The manifest has no chart: no layer is of type {CHART_TYPE}. Push the chart with `helm push`.");
             problems.push(rule::finding("helm/chart-layer-missing", message));
             None
         }
@@ -62,9 +61,12 @@ pub fn judge<'a>(
         }
     };
     match (config, chart) {
-        (Some(config), Some(chart)) if problems.is_empty() => {
-            Ok(Layout { config, chart, provenance: of_type(PROVENANCE_TYPE).collect(), findings: legacy(chart) })
-        }
+        (Some(config), Some(chart)) if problems.is_empty() => Ok(Layout {
+            config,
+            chart,
+            provenance: of_type(PROVENANCE_TYPE).collect(),
+            findings: legacy(chart),
+        }),
         _ => Err(problems),
     }
 }
@@ -73,6 +75,8 @@ fn legacy(chart: &Descriptor) -> Vec<Finding> {
     if chart.media_type != LEGACY_CHART_TYPE {
         return Vec::new();
     }
-    let message = format!("The chart layer is of type {LEGACY_CHART_TYPE}, which Helm will stop to accept. Push it again with a current Helm.");
+    let message = format!(
+        "The chart layer is of type {LEGACY_CHART_TYPE}, which Helm will stop to accept. Push it again with a current Helm."
+    );
     vec![rule::finding("helm/chart-layer-legacy", message)]
 }

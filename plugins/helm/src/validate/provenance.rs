@@ -13,21 +13,32 @@ const BEGIN_SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
 
 /// Judges a provenance layer against the file name and hash of the chart.
 pub fn judge(digest: &str, bytes: Option<&[u8]>, package: &str, chart_hash: &str) -> Option<Finding> {
-    let stated = match bytes.ok_or_else(|| "it is too large.".to_owned()).and_then(|bytes| stated(bytes, package)) {
+    let stated = match bytes
+        .ok_or_else(|| "it is too large.".to_owned())
+        .and_then(|bytes| stated(bytes, package))
+    {
         Ok(stated) => stated,
         Err(reason) => {
-            let message = format!("The provenance file cannot be read: {reason} Sign the chart again with `helm package --sign`.");
+            let message =
+                format!("The provenance file cannot be read: {reason} Sign the chart again with `helm package --sign`.");
             return Some(rule::finding("helm/provenance-unreadable", message).at(Location::blob(digest)));
         }
     };
     let problem = match stated {
         Stated::Hash(hash) if hash.eq_ignore_ascii_case(chart_hash) => return None,
         Stated::Hash(hash) => {
-            format!("It gives the SHA-256 {} for {package}, but the chart that was pushed has {chart_hash}.", rule::cut(&hash, 100))
+            format!(
+                "It gives the SHA-256 {} for {package}, but the chart that was pushed has {chart_hash}.",
+                rule::cut(&hash, 100)
+            )
         }
-        Stated::Others(names) => format!("It does not speak of {package}, but of {}.", rule::cut(&names.join(", "), 400)),
+        Stated::Others(names) => format!(
+            "It does not speak of {package}, but of {}.",
+            rule::cut(&names.join(", "), 400)
+        ),
     };
-    let message = format!("The provenance file belongs to another chart. {problem} Push the chart together with its own .prov file.");
+    let message =
+        format!("The provenance file belongs to another chart. {problem} Push the chart together with its own .prov file.");
     Some(rule::finding("helm/provenance-mismatch", message).at(Location::blob(digest)))
 }
 
@@ -44,7 +55,9 @@ fn stated(bytes: &[u8], package: &str) -> Result<Stated, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text.".to_owned())?;
     let message = message(&text.replace("\r\n", "\n"))?;
     let mut parts = message.split("\n...\n").skip(1);
-    let hashes = parts.next().ok_or("its message has no `...` line between metadata and hashes.")?;
+    let hashes = parts
+        .next()
+        .ok_or("its message has no `...` line between metadata and hashes.")?;
     let (documents, _) = source::parse(hashes).map_err(|error| format!("its hashes are not valid YAML: {}.", error.message))?;
     let files = documents.first().and_then(|document| source::locate(document, "/files"));
     let files = files.and_then(|files| files.as_map()).ok_or("it lists no `files`.")?;
@@ -54,7 +67,13 @@ fn stated(bytes: &[u8], package: &str) -> Result<Stated, String> {
             let hash = hash.as_str().ok_or("a hash in it is not text.")?;
             Ok(Stated::Hash(hash.strip_prefix("sha256:").unwrap_or(hash).to_owned()))
         }
-        None => Ok(Stated::Others(files.iter().filter_map(|(name, _)| name.as_str().map(str::to_owned)).take(20).collect())),
+        None => Ok(Stated::Others(
+            files
+                .iter()
+                .filter_map(|(name, _)| name.as_str().map(str::to_owned))
+                .take(20)
+                .collect(),
+        )),
     }
 }
 
@@ -93,7 +112,10 @@ mod tests {
             let found = judge("sha256:1", Some(text.as_bytes()), "web-1.0.0.tgz", "abc");
             match expected {
                 None => assert!(found.is_none(), "{text}: {found:?}"),
-                Some(part) => assert!(found.as_ref().is_some_and(|finding| finding.message.contains(part)), "{text}: {found:?}"),
+                Some(part) => assert!(
+                    found.as_ref().is_some_and(|finding| finding.message.contains(part)),
+                    "{text}: {found:?}"
+                ),
             }
         }
     }

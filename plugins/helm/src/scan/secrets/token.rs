@@ -30,7 +30,12 @@ enum Allowed {
 }
 
 const fn shape(what: &'static str, start: &'static str, allowed: Allowed, length_min: usize) -> Shape {
-    Shape { what, start, allowed, length_min }
+    Shape {
+        what,
+        start,
+        allowed,
+        length_min,
+    }
 }
 
 /// The beginnings and lengths that the issuers document.
@@ -65,19 +70,30 @@ const SHAPES: &[Shape] = &[
 /// Looks for a secret in a line.
 pub fn find(line: &str) -> Option<Secret> {
     if is_private_key(line) {
-        return Some(Secret { rule: "helm/secret/private-key", what: "a private key" });
+        return Some(Secret {
+            rule: "helm/secret/private-key",
+            what: "a private key",
+        });
     }
     let token = SHAPES.iter().find(|shape| is_in(line, shape)).map(|shape| shape.what);
     let token = token.or_else(|| is_web_token(line).then_some("a signed JSON web token"));
-    token.map(|what| Secret { rule: "helm/secret/token", what })
+    token.map(|what| Secret {
+        rule: "helm/secret/token",
+        what,
+    })
 }
 
 /// Whether a line begins a key in PEM. A template that builds one is none.
 fn is_private_key(line: &str) -> bool {
     const BEGIN: &str = "-----BEGIN ";
     const END: &str = "PRIVATE KEY-----";
-    let Some(label) = line.find(BEGIN).and_then(|start| line.get(start + BEGIN.len()..)) else { return false };
-    label.find(END).and_then(|end| label.get(..end)).is_some_and(|kind| kind.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' '))
+    let Some(label) = line.find(BEGIN).and_then(|start| line.get(start + BEGIN.len()..)) else {
+        return false;
+    };
+    label
+        .find(END)
+        .and_then(|end| label.get(..end))
+        .is_some_and(|kind| kind.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' '))
 }
 
 fn is_in(line: &str, shape: &Shape) -> bool {
@@ -144,7 +160,13 @@ mod tests {
             (join("-----BEGIN ", "PRIVATE KEY-----"), Some("a private key")),
             (join("-----BEGIN ", "PUBLIC KEY-----"), None),
             (join("-----BEGIN {{ .kind }} ", "PRIVATE KEY-----"), None),
-            (join("eyJhbGciOiJIUzI1NiJ9.", "eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"), Some("a signed JSON web token")),
+            (
+                join(
+                    "eyJhbGciOiJIUzI1NiJ9.",
+                    "eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P",
+                ),
+                Some("a signed JSON web token"),
+            ),
             (join("eyJhbGciOiJIUzI1NiJ9", ""), None),
             ("plain: text".to_owned(), None),
         ] {
