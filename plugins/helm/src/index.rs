@@ -201,3 +201,6 @@ fn days_beyond_28(date: &str) -> u32 {
         _ => 3,
     }
 }
+
+#[cfg(test)]
+mod tests;

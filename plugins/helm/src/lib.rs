@@ -10,6 +10,8 @@ pub mod opened;
 pub mod rule;
 pub mod scan;
 pub mod spec;
+#[cfg(test)]
+mod testing;
 pub mod validate;
 
 use portolan_plugin_sdk::{

@@ -11,13 +11,16 @@ use sha2::{Digest, Sha256};
 use crate::chart::package::FILE_BYTES_MAX;
 use crate::chart::{CHART_TYPE, Chart, Fault, LEGACY_CHART_TYPE};
 
+/// A chart, or why there is none.
+pub type Outcome = Rc<Result<Chart, Fault>>;
+
 thread_local! {
     /// The chart that was read last: one push validates and indexes the same chart in one instance of the plugin.
-    static LAST: RefCell<Option<(String, Rc<Result<Chart, Fault>>)>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<(String, Outcome)>> = const { RefCell::new(None) };
 }
 
 /// Reads the chart of a layer, or says why there is none.
-pub fn chart(artifact: &Artifact, layer: &Descriptor) -> Result<Rc<Result<Chart, Fault>>, Error> {
+pub fn chart(artifact: &Artifact, layer: &Descriptor) -> Result<Outcome, Error> {
     let known = LAST.with_borrow(|last| {
         last.as_ref()
             .filter(|(digest, _)| *digest == layer.digest)
@@ -57,7 +60,7 @@ pub fn sound_chart(artifact: &Artifact) -> Result<Sound, Error> {
 }
 
 /// A chart that could be read.
-pub struct Sound(Rc<Result<Chart, Fault>>);
+pub struct Sound(Outcome);
 
 impl Deref for Sound {
     type Target = Chart;

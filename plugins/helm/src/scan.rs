@@ -75,3 +75,6 @@ impl Report<'_> {
         self.findings.push(rule::finding(rule, message).at(location));
     }
 }
+
+#[cfg(test)]
+mod tests;

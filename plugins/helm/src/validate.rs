@@ -166,3 +166,6 @@ fn duplicates(chart: &Chart) -> Vec<Fault> {
     };
     again.map(|file| fault(&file.path)).take(STATED_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests;

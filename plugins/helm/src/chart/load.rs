@@ -325,3 +325,6 @@ fn read_subchart(chart: &mut Chart, entry: &str, mut files: Vec<Loaded>) {
         .faults
         .extend(faults.into_iter().map(|fault| fault.within(&place, packaged)));
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,7 +95,7 @@ fn member(entry: &archive::Entry, remaining: &mut u64) -> Result<Option<Member>,
         Kind::Symlink | Kind::HardLink | Kind::Other => return Err(special(entry)),
     }
     let (root, path) = inside(&entry.path)?;
-    if entry.size > *remaining {
+    if entry.size >= *remaining {
         return Err(Fault::new(
             "helm/archive-limit",
             format!(

@@ -29,8 +29,10 @@ pub fn documents(content: &[u8], path: &str, rule: &'static str, notes: &mut Vec
         return Err(Fault::new(rule, format!("{path} is not UTF-8 text. Save it as UTF-8.")).in_file(path));
     };
     let (documents, duplicates) = parse(text).map_err(|error| {
-        let message = format!("{path} is not valid YAML: {}. Correct line {}.", error.message, error.line);
-        Fault::new(rule, message).in_file(path).at(error.line, error.column)
+        // What is never closed is noticed behind the last line, where nobody would look for it.
+        let line = error.line.min(u32::try_from(text.lines().count()).unwrap_or(u32::MAX)).max(1);
+        let message = format!("{path} is not valid YAML: {}. Correct line {line}.", error.message);
+        Fault::new(rule, message).in_file(path).at(line, error.column)
     })?;
     notes.extend(duplicates.into_iter().take(DUPLICATES_STATED_MAX).map(|duplicate| {
         let message = format!("In {path} {}. The last one counts; remove the others.", duplicate.message);

@@ -96,7 +96,7 @@ impl Judge<'_> {
             violations.push(Violation {
                 pointer: pointer.to_owned(),
                 problem,
-            })
+            });
         };
         kind(value, schema, &mut state);
         fixed(value, schema, &mut state);

@@ -49,7 +49,7 @@ pub fn differences(config: &Metadata, chart: &Chart, digest: &str) -> Vec<Findin
         let message = format!(
             "The config gives {config} for {key}, Chart.yaml gives {chart}. Push the packaged chart with `helm push`, so that both agree."
         );
-        rule::finding("helm/config-differs", message).at(Location::blob(digest).pointer(&format!("/{key}")))
+        rule::finding("helm/config-differs", message).at(Location::blob(digest).pointer(format!("/{key}")))
     };
     METADATA_KEYS.iter().copied().filter(|key| differs(key)).map(word).collect()
 }
