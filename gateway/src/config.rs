@@ -378,3 +378,6 @@ impl ServicesTable {
         config
     }
 }
+
+#[cfg(test)]
+mod tests;
