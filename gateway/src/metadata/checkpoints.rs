@@ -43,7 +43,7 @@ impl Checkpoints {
         {
             self.commands = 0;
             // Where it is full, a checkpoint is about to begin anyway.
-            drop(wake.try_send(()));
+            let _ = wake.try_send(());
         }
     }
 }
