@@ -207,6 +207,13 @@ enum Failure {
     Open,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsTable {
+    memory_bytes_max: Option<Size>,
+    call_time_max: Option<Time>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct PluginTable {
@@ -354,6 +361,21 @@ impl HttpTable {
         set(&mut config.shutdown_max, self.shutdown_max);
         config
     }
+}
+
+impl PluginsTable {
+    fn into_config(self, folder: Option<PathBuf>, data: &Path) -> plugin_host::Config {
+        let _ = data;
+        let mut config = plugin_host::Config { folder: folder.or(self.folder).or_else(beside), ..plugin_host::Config::default() };
+        set(&mut config.failure, self.failure);
+        config
+    }
+}
+
+/// Returns the folder of plugins beside the program, where there is one.
+fn beside() -> Option<PathBuf> {
+    let folder = std::env::current_exe().ok()?.parent()?.join("plugins");
+    folder.is_dir().then_some(folder)
 }
 
 impl RegistryTable {

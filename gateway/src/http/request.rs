@@ -1,12 +1,13 @@
 //! What handlers take from a request.
 
+use std::sync::{Mutex, PoisonError};
+
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use http_body_util::BodyExt as _;
 
 use super::{Gateway, error::HttpError};
 use crate::{
@@ -22,13 +23,16 @@ pub(super) const PAGE_MAX: usize = 1_000;
 pub(super) struct Call<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) caller: Caller,
-    request: Request<Body>,
+    head: Parts,
+    /// Bodies can be sent to another thread but not shared; handlers share the rest while they wait.
+    body: Mutex<Body>,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(gateway: &'a Gateway, request: Request<Body>) -> Self {
         let caller = Caller::anonymous(gateway.anonymous.clone());
-        Self { gateway, caller, request }
+        let (head, body) = request.into_parts();
+        Self { gateway, caller, head, body: Mutex::new(body) }
     }
 
     /// Returns what reads for the caller.
@@ -37,30 +41,30 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn is_head(&self) -> bool {
-        super::is_head(self.request.method())
+        super::is_head(&self.head.method)
     }
 
     pub(super) fn method(&self) -> &str {
-        self.request.method().as_str()
+        self.head.method.as_str()
     }
 
     pub(super) fn headers(&self) -> &HeaderMap {
-        self.request.headers()
+        &self.head.headers
     }
 
     /// Returns a header, where it is there and is text.
     pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
-        self.request.headers().get(name)?.to_str().ok()
+        self.head.headers.get(name)?.to_str().ok()
     }
 
     /// Returns the parameters of the query, decoded, in their order.
     pub(super) fn query(&self) -> Vec<(String, String)> {
-        form_urlencoded::parse(self.request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect()
+        form_urlencoded::parse(self.head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect()
     }
 
     /// Returns the first parameter of a name.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
-        let query = self.request.uri().query()?;
+        let query = self.head.uri.query()?;
         form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
@@ -79,13 +83,13 @@ impl<'a> Call<'a> {
             return origin.clone();
         }
         let authority = self.header(header::HOST).map(str::to_owned);
-        let authority = authority.or_else(|| self.request.uri().authority().map(ToString::to_string));
+        let authority = authority.or_else(|| self.head.uri.authority().map(ToString::to_string));
         format!("http://{}", authority.unwrap_or_else(|| "localhost".into()))
     }
 
     /// Says whether the request has a body.
     pub(super) fn has_body(&self) -> bool {
-        !axum::body::HttpBody::is_end_stream(self.request.body())
+        !axum::body::HttpBody::is_end_stream(&*self.body.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns the body as a chunk of an upload, beginning where the request says.
@@ -97,7 +101,7 @@ impl<'a> Call<'a> {
     /// Returns the body as it comes. It breaks off where the client pauses for too long.
     pub(super) fn into_stream(self) -> registry::Body {
         let idle_max = self.gateway.config.idle_max;
-        let frames = self.request.into_body().into_data_stream();
+        let frames = self.body.into_inner().unwrap_or_else(PoisonError::into_inner).into_data_stream();
         let stream = futures_util::stream::unfold(Some(frames), move |frames| async move {
             let mut frames = frames?;
             match tokio::time::timeout(idle_max, frames.next()).await {

@@ -156,9 +156,9 @@ async fn answer(gateway: &Gateway, request: Request<Body>, begin: Instant, id: u
     if is_api {
         headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     }
-    let (status, took) = (response.status().as_u16(), begin.elapsed());
     let bytes = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let bytes: u64 = bytes.or_else(|| axum::body::HttpBody::size_hint(response.body()).exact()).unwrap_or_default();
+    let (status, took) = (response.status().as_u16(), begin.elapsed());
     gateway.metrics.request(name, method.as_str(), status, bytes, took);
     let (ms, error) = (took.as_secs_f64() * 1e3, said.as_deref());
     tracing::info!(target: "request", id = format_args!("{id:x}"), %method, path, status, bytes, ms = format_args!("{ms:.1}"), error);
