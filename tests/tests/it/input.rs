@@ -27,7 +27,7 @@ async fn names_may_look_like_keywords() {
 #[tokio::test]
 async fn no_path_climbs() {
     let gateway = TestGateway::start().await;
-    let paths = ["/v2/../etc/passwd", "/v2/a/%2e%2e/b/tags/list", "/v2/a%2f..%2fb/tags/list", "/v2/a%5cb/tags/list", "/v2/a/blobs/..%2f..%2fmetadata.db", "/v2/a%00/tags/list"];
+    let paths = ["/v2/../etc/passwd", "/v2/a/%2e%2e/b/tags/list", "/v2/a%2f..%2fb/tags/list", "/v2/a%5cb/tags/list", "/v2/a/blobs/..%2f..%2fmetadata.sqlite", "/v2/a%00/tags/list"];
     for path in paths {
         let answer = raw(gateway.address(), format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
@@ -52,6 +52,6 @@ async fn heads_that_are_too_large_or_malformed_are_refused() {
     let huge = raw(gateway.address(), format!("GET /v2/ HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "x".repeat(1 << 20))).await;
     assert!(huge.starts_with("HTTP/1.1 431") || huge.is_empty(), "{huge}");
     let broken = raw(gateway.address(), "nonsense\r\n\r\n").await;
-    assert!(broken.starts_with("HTTP/1.1 400"), "{broken}");
+    assert!(broken.starts_with("HTTP/1.1 400") || broken.is_empty(), "{broken}");
     let _ = gateway.get("/healthz").await.expect(200);
 }

@@ -60,7 +60,7 @@ async fn data_of_a_newer_gateway_is_left_alone() {
     let app = App::start(Config::from_text("", overrides(folder.path())).unwrap()).await.unwrap();
     app.stop().await;
     let database = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
-    let database = database.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "db")).expect("a database");
+    let database = database.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "sqlite")).expect("a database");
     // The schema version of SQLite is a big-endian number at byte 60 of the file.
     let mut bytes = std::fs::read(&database).unwrap();
     bytes[60..64].copy_from_slice(&1_000_000_u32.to_be_bytes());
