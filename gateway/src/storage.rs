@@ -6,12 +6,18 @@
 //! What is acknowledged is durable: when [`Storage::sync`], [`Storage::complete`] or [`Storage::put`] returns, a crash at any
 //! instruction loses nothing of it.
 
+mod fs;
+mod memory;
+
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use crate::oci::Digest;
+
+pub use fs::FsStorage;
+pub use memory::MemoryStorage;
 
 /// The longest piece that [`Storage::read`] yields and that callers should gather for [`Storage::write_part`], in bytes.
 pub const PIECE_BYTES_MAX: usize = 256 * 1024;

@@ -5,17 +5,15 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, IoSliceMut},
     ops::Range,
     path::Path,
     sync::Arc,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
-use rustix::{
-    io::{Errno, ReadWriteFlags},
-};
+use rustix::io::{Errno, ReadWriteFlags};
 
 use super::{disk, failed};
 use crate::{
@@ -69,13 +67,10 @@ async fn next(mut reading: Reading) -> Result<Option<(Bytes, Reading)>, StorageE
 
 /// Reads what is in the page cache, and fails rather than wait.
 fn read_cached(file: &File, offset: u64, length: usize) -> Result<Bytes, Errno> {
-    let mut buffer = Vec::with_capacity(length);
-    // The buffer is filled through its spare capacity: zeroing it first would cost as much as reading.
-    let mut slices = [rustix::io::IoSliceMut::new(&mut [])];
-    let _ = &mut slices;
-    rustix::io::preadv2(file, &mut slices, offset, ReadWriteFlags::NOWAIT)?;
-    buffer.truncate(length);
-    Ok(Bytes::from(buffer))
+    let mut buffer = BytesMut::zeroed(length);
+    let read = rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut buffer)], offset, ReadWriteFlags::NOWAIT)?;
+    buffer.truncate(read);
+    Ok(buffer.freeze())
 }
 
 /// Returns a range of a file at once. Called from threads that may wait.
