@@ -58,7 +58,7 @@ pub fn serve(request: &Request, response: &Response, catalog: &Catalog) -> Resul
 fn index(response: &Response, catalog: &Catalog, prefix: &str) -> Result<(), Failure> {
     let releases = listing::collect(catalog, prefix, Wanted::default()).or_else(Failure::absent_as_default)?;
     write(response, "application/x-yaml", |writer| {
-        writer.index(&releases, prefix, MOUNT)
+        writer.index(&releases, prefix, MOUNT);
     })
 }
 
@@ -229,7 +229,7 @@ mod tests {
         ] {
             match only(releases, "web", "1.0.0") {
                 Err(Failure::Refused { status: found, message }) => {
-                    assert!(found == status && message.contains(part), "{message}")
+                    assert!(found == status && message.contains(part), "{message}");
                 }
                 outcome => panic!("{outcome:?}"),
             }

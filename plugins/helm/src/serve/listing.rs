@@ -17,8 +17,9 @@ use super::route::join;
 
 /// The most artifacts that a page is asked to hold.
 const PAGE_MAX: u32 = 1_000;
-/// The most bytes of fragments in one listing: far beyond the largest public repositories, and what fits into the memory of a guest.
-const LISTING_BYTES_MAX: usize = 96 * 1024 * 1024;
+/// The most bytes of fragments in one listing: far beyond the largest public repositories, and what fits into the memory of a guest
+/// and into the answer that the gateway takes from one.
+const LISTING_BYTES_MAX: usize = 48 * 1024 * 1024;
 
 /// One version of a chart in one repository.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,8 +5,8 @@ use crate::chart::{CHART_TYPE, CONFIG_TYPE, PROVENANCE_TYPE};
 
 use super::*;
 
-fn metadata(value: Value) -> Metadata {
-    let (metadata, mismatches) = Metadata::read(&value, Source::Yaml);
+fn metadata(value: &Value) -> Metadata {
+    let (metadata, mismatches) = Metadata::read(value, Source::Yaml);
     assert_eq!(mismatches, []);
     metadata
 }
@@ -39,7 +39,7 @@ fn charts_have_a_place() {
 
 #[test]
 fn config_and_manifest_are_those_of_helm_push() {
-    let metadata = metadata(json!({
+    let metadata = metadata(&json!({
         "name": "web", "version": "1.0.0+b", "apiVersion": "v2", "description": "A <web> & more", "home": "https://example.org",
         "sources": ["https://example.org/src", "https://example.org/other"],
         "maintainers": [{ "name": "Ada", "email": "ada@example.org" }, { "name": "Bob" }],
