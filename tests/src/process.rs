@@ -25,6 +25,7 @@ const LOG_BYTES_MAX: usize = 8000;
 /// How a gateway is started.
 #[derive(Debug, Default)]
 pub struct Setup {
+    under: Vec<String>,
     config: String,
     plugins: Vec<PathBuf>,
 }
@@ -34,6 +35,13 @@ impl Setup {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Starts the gateway by another program, which takes its command line as arguments and leaves the process to it.
+    #[must_use]
+    pub fn under(mut self, program: &[&str]) -> Self {
+        self.under = program.iter().map(|&word| word.to_owned()).collect();
+        self
     }
 
     /// Adds text to the configuration file.
@@ -74,7 +82,15 @@ impl Setup {
             let name = plugin.file_name().context("a plugin is a file")?;
             fs::copy(plugin, plugins.join(name)).with_context(|| format!("cannot read the plugin {}", plugin.display()))?;
         }
-        let mut command = Command::new(environment("PORTOLAN_BIN")?);
+        let program = environment("PORTOLAN_BIN")?;
+        let mut command = match self.under.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
         command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config);
         command.arg("--data").arg(folder.join("data")).arg("--plugins").arg(&plugins);
         let log_file = fs::OpenOptions::new().create(true).append(true).open(&log)?;

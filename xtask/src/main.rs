@@ -1,5 +1,6 @@
 //! The tasks of the repository: `cargo xtask --help`.
 
+mod bench;
 mod check;
 mod guests;
 mod process;
@@ -37,6 +38,9 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         arguments: Vec<String>,
     },
+    /// Measures the gateway beside the reference registry, and writes docs/performance.md.
+    #[command(after_help = "Example: cargo xtask bench --rows push-10kb,manifest-get")]
+    Bench(bench::Options),
     /// Installs the tools that tests drive, all or those named.
     #[command(after_help = "Example: cargo xtask tools helm4 oras")]
     Tools {
@@ -65,6 +69,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Serve { arguments } => serve::serve(&arguments),
         Task::Check => check::check(),
         Task::Test { arguments } => test::test(&arguments),
+        Task::Bench(options) => bench::bench(&options),
         Task::Tools { names } => {
             let tools = tools::ensure(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
             println!("the tools are in {}", tools.folder().display());

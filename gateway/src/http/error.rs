@@ -67,7 +67,7 @@ impl HttpError {
     }
 
     /// The gateway is at fault: the cause goes to the log, the client learns where to look for it.
-    fn internal(error: &dyn Error) -> Self {
+    fn internal(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
