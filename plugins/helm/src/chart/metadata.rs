@@ -194,6 +194,11 @@ impl Metadata {
         self.maintainers.iter().flatten()
     }
 
+    /// Whether name or version are missing, so that nobody could ask for the chart.
+    pub fn package_is_unnamed(&self) -> bool {
+        self.name.is_empty() || self.version.is_empty()
+    }
+
     /// The file name under which Helm packages this chart.
     pub fn package(&self) -> String {
         format!("{}-{}.tgz", self.name, self.version)
