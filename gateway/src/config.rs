@@ -5,7 +5,12 @@
 
 mod units;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Deserialize;
 
@@ -17,6 +22,11 @@ pub const DEFAULT: &str = include_str!("config/default.toml");
 
 /// What environment variables that set a key begin with: `PORTOLAN_HTTP__LISTEN` is `listen` in `[http]`.
 const ENVIRONMENT_PREFIX: &str = "PORTOLAN_";
+
+/// Where to listen by default.
+const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5000));
+/// Where data is kept by default.
+const DATA: &str = "portolan-data";
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +82,6 @@ pub struct Config {
     pub anonymous: Grants,
     /// What is logged.
     pub log: Log,
-    allow_anonymous: bool,
 }
 
 /// What is logged.
@@ -175,3 +184,261 @@ struct AuthTable {
     hidden: Vec<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PluginsTable {
+    folder: Option<PathBuf>,
+    failure: Option<Failure>,
+    threads: Option<usize>,
+    queue_max: Option<usize>,
+    queue_wait_max: Option<Time>,
+    results_cache_bytes_max: Option<Size>,
+    component_bytes_max: Option<Size>,
+    compile_memory_bytes_max: Option<Size>,
+    compile_time_max: Option<Time>,
+    limits: LimitsTable,
+    /// Plugins by name.
+    plugin: BTreeMap<String, PluginTable>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Failure {
+    Closed,
+    Open,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsTable {
+    memory_bytes_max: Option<Size>,
+    table_elements_max: Option<u64>,
+    handles_max: Option<u32>,
+    transfer_bytes_max: Option<Size>,
+    call_time_max: Option<Time>,
+    log_lines_max: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PluginTable {
+    enabled: Option<bool>,
+    failure: Option<Failure>,
+    settings: serde_json::Map<String, serde_json::Value>,
+    limits: LimitsTable,
+}
+
+impl Config {
+    /// Reads the configuration: the defaults, the file over them, the environment over it, the command line over everything.
+    ///
+    /// # Errors
+    /// Names the file and the line, or the variables, with the key and what was expected.
+    pub fn load(path: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        let text = match path {
+            Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?,
+            None => String::new(),
+        };
+        let shown = path.unwrap_or(Path::new("portolan.toml"));
+        Self::from_parts(shown, &text, std::env::vars(), overrides)
+    }
+
+    /// Reads the configuration from a text, with the environment left aside.
+    ///
+    /// # Errors
+    /// Names the line, the key and what was expected.
+    pub fn from_text(text: &str, overrides: Overrides) -> Result<Self, ConfigError> {
+        Self::from_parts(Path::new("portolan.toml"), text, [], overrides)
+    }
+
+    fn from_parts(
+        path: &Path,
+        text: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+        overrides: Overrides,
+    ) -> Result<Self, ConfigError> {
+        let refuse = |error: &toml::de::Error| ConfigError::File { path: path.to_owned(), reason: error.to_string().trim_end().to_owned() };
+        // The file alone comes first: an error in it should name its line.
+        let file: File = toml::from_str(text).map_err(|error| refuse(&error))?;
+        let variables = environment(variables);
+        let file = if variables.is_empty() { file } else { with_environment(text, variables)? };
+        file.into_config(overrides)
+    }
+}
+
+/// Returns the variables that set keys, with the path of the key.
+fn environment(variables: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+    // Other variables may share the beginning of the name; every key lies in a table and so has two underscores.
+    let ours = |(name, value): (String, String)| {
+        let key = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|key| key.contains("__"))?;
+        Some((key.to_lowercase(), value))
+    };
+    variables.into_iter().filter_map(ours).collect()
+}
+
+fn with_environment(text: &str, variables: Vec<(String, String)>) -> Result<File, ConfigError> {
+    let names: Vec<String> = variables.iter().map(|(key, _)| format!("{ENVIRONMENT_PREFIX}{}", key.to_uppercase())).collect();
+    let refuse = |reason: String| ConfigError::Environment { variables: names.join(", "), reason };
+    let mut table: toml::Table = toml::from_str(text).map_err(|error| refuse(error.to_string()))?;
+    for (key, value) in variables {
+        // What reads as TOML is taken as that - a number, a truth value, an array -, anything else as text.
+        let read = toml::from_str::<toml::Table>(&format!("value = {value}")).ok().and_then(|mut table| table.remove("value"));
+        insert(&mut table, &key, read.unwrap_or(toml::Value::String(value))).map_err(refuse)?;
+    }
+    table.try_into().map_err(|error: toml::de::Error| refuse(error.to_string().trim_end().to_owned()))
+}
+
+/// Sets `a__b__c` to a value, with tables made as needed.
+fn insert(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<(), String> {
+    match key.split_once("__") {
+        None => {
+            table.insert(key.to_owned(), value);
+            Ok(())
+        }
+        Some((first, rest)) => match table.entry(first).or_insert_with(|| toml::Table::new().into()) {
+            toml::Value::Table(inner) => insert(inner, rest, value),
+            _ => Err(format!("{first} is not a table and cannot hold {rest}")),
+        },
+    }
+}
+
+/// Puts a value of the file in the place of a default, where there is one.
+fn set<T>(place: &mut T, value: Option<impl Into<T>>) {
+    if let Some(value) = value {
+        *place = value.into();
+    }
+}
+
+impl From<Size> for u64 {
+    fn from(size: Size) -> Self {
+        size.0
+    }
+}
+
+impl From<Time> for Duration {
+    fn from(time: Time) -> Self {
+        time.0
+    }
+}
+
+impl From<MissingReferences> for registry::MissingReferences {
+    fn from(rule: MissingReferences) -> Self {
+        match rule {
+            MissingReferences::Reject => Self::Reject,
+            MissingReferences::Accept => Self::Accept,
+        }
+    }
+}
+
+impl From<Failure> for plugin_host::FailurePolicy {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Closed => Self::Closed,
+            Failure::Open => Self::Open,
+        }
+    }
+}
+
+impl File {
+    fn into_config(self, overrides: Overrides) -> Result<Config, ConfigError> {
+        let listen = overrides.listen.or(self.http.listen).unwrap_or(LISTEN);
+        if !listen.ip().is_loopback() && !self.http.allow_anonymous {
+            return Err(ConfigError::Exposed(listen));
+        }
+        let data = overrides.data.or(self.storage.path).unwrap_or_else(|| DATA.into());
+        Ok(Config {
+            listen,
+            http: self.http.into_config(),
+            registry: self.registry.into_config(),
+            plugins: self.plugins.into_config(overrides.plugins, &data),
+            services: self.services.into_config(),
+            anonymous: Grants::all_but(self.auth.hidden),
+            log: self.log,
+            data,
+        })
+    }
+}
+
+impl HttpTable {
+    fn into_config(self) -> http::Config {
+        let mut config = http::Config { origin: self.origin, ..http::Config::default() };
+        set(&mut config.connections_max, self.connections_max);
+        set(&mut config.idle_max, self.idle_max);
+        set(&mut config.shutdown_max, self.shutdown_max);
+        config
+    }
+}
+
+impl PluginsTable {
+    fn into_config(self, folder: Option<PathBuf>, data: &Path) -> plugin_host::Config {
+        let mut config = plugin_host::Config::default();
+        config.folder = folder.or(self.folder).or_else(beside);
+        config.cache = data.join("code");
+        config.threads = self.threads;
+        config.limits = config.limits.with(&self.limits.into());
+        set(&mut config.failure, self.failure);
+        set(&mut config.queue_max, self.queue_max);
+        set(&mut config.queue_wait_max, self.queue_wait_max);
+        set(&mut config.results_cache_bytes_max, self.results_cache_bytes_max);
+        set(&mut config.component_bytes_max, self.component_bytes_max);
+        set(&mut config.compile.memory_bytes_max, self.compile_memory_bytes_max);
+        set(&mut config.compile.time_max, self.compile_time_max);
+        config.per_plugin = self.plugin.into_iter().map(|(name, table)| (name, table.into())).collect();
+        config
+    }
+}
+
+impl From<PluginTable> for plugin_host::PluginConfig {
+    fn from(table: PluginTable) -> Self {
+        Self {
+            enabled: table.enabled.unwrap_or(true),
+            settings: table.settings,
+            limits: table.limits.into(),
+            failure: table.failure.map(Into::into),
+        }
+    }
+}
+
+impl From<LimitsTable> for plugin_host::LimitOverrides {
+    fn from(table: LimitsTable) -> Self {
+        Self {
+            memory_bytes_max: table.memory_bytes_max.map(Into::into),
+            table_elements_max: table.table_elements_max,
+            handles_max: table.handles_max,
+            transfer_bytes_max: table.transfer_bytes_max.map(Into::into),
+            call_time_max: table.call_time_max.map(Into::into),
+            log_lines_max: table.log_lines_max,
+        }
+    }
+}
+
+/// Returns the folder of plugins beside the program, where there is one.
+fn beside() -> Option<PathBuf> {
+    let folder = std::env::current_exe().ok()?.parent()?.join("plugins");
+    folder.is_dir().then_some(folder)
+}
+
+impl RegistryTable {
+    fn into_config(self) -> registry::Config {
+        let mut config = registry::Config::default();
+        set(&mut config.missing_references, self.missing_references);
+        set(&mut config.manifest_bytes_max, self.manifest_bytes_max);
+        set(&mut config.blob_bytes_max, self.blob_bytes_max);
+        set(&mut config.push_tags_max, self.push_tags_max);
+        set(&mut config.uploads_max, self.uploads_max);
+        set(&mut config.upload_idle_max, self.upload_idle_max);
+        set(&mut config.scan_referrers, self.scan_referrers);
+        config
+    }
+}
+
+impl ServicesTable {
+    fn into_config(self) -> services::Config {
+        let mut config = services::Config::default();
+        set(&mut config.body_bytes_max, self.body_bytes_max);
+        set(&mut config.cache_bytes_max, self.cache_bytes_max);
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,13 @@
 //! ARCHITECTURE.md at the top of the repository shows how the modules lie on each other.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::expect_fun_call))]
 
+pub mod app;
 pub mod auth;
+pub mod config;
+pub mod http;
 pub mod metadata;
 pub mod oci;
+pub mod plugin_host;
 pub mod registry;
+pub mod services;
 pub mod storage;

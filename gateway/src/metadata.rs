@@ -5,8 +5,20 @@
 //! synchronous: a point lookup costs some ten microseconds, less than a hop to another thread. No SQL is written outside of this
 //! module, and no read transaction outlives a call.
 
+mod apply;
+mod checkpoints;
+mod columns;
 mod command;
+mod entry;
+mod read;
+mod readers;
 mod record;
+mod schema;
+#[cfg(test)]
+mod suite;
+mod writer;
+
+use std::{path::Path, sync::Arc};
 
 pub use command::{
     Applied, Backfill, Command, Edge, EdgeKind, EntryUpdate, Judged, PutManifest, Refused, SaveUpload, ScanUpdate,
@@ -15,6 +27,45 @@ pub use record::{
     ArtifactRecord, Entry, EntryItem, Finding, FindingLocation, FindingSource, Job, JobKind, ManifestHead, ManifestRecord,
     ReferenceRecord, ReferrerRecord, Related, Stamp, UploadRecord,
 };
+
+use self::{checkpoints::Checkpoints, readers::Readers, schema::Location, writer::Writer};
+
+/// The metadata of a registry. Cheap to clone; when the last clone is dropped, the database is closed.
+#[derive(Clone)]
+pub struct Metadata(Arc<Shared>);
+
+struct Shared {
+    // Fields are dropped in this order: who closes the database last writes its log back, and readers cannot.
+    readers: Readers,
+    writer: Writer,
+}
+
+impl Metadata {
+    /// Opens the database in a folder. Both are created where they do not exist, and an older schema is brought up to date.
+    ///
+    /// # Errors
+    /// [`MetadataError::Open`] names what cannot be used, [`MetadataError::Newer`] the schema of a newer gateway.
+    pub fn open(folder: &Path) -> Result<Self, MetadataError> {
+        let location = Location::prepare(folder)?;
+        let connection = location.writer()?;
+        let readers = Readers::open(&location)?;
+        let checkpoints = Checkpoints::start(location.checkpointer()?).map_err(|error| location.unusable(error))?;
+        let writer = Writer::start(connection, checkpoints).map_err(|error| location.unusable(error))?;
+        Ok(Self(Arc::new(Shared { readers, writer })))
+    }
+
+    /// Applies a command: as a whole, durably, or not at all.
+    ///
+    /// # Errors
+    /// [`MetadataError::Refused`] where a precondition does not hold, [`MetadataError::Full`] where the disk is full.
+    pub async fn apply(&self, command: Command) -> Result<Applied, MetadataError> {
+        self.0.writer.apply(command).await
+    }
+
+    fn readers(&self) -> &Readers {
+        &self.0.readers
+    }
+}
 
 /// Why the metadata could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -58,4 +109,18 @@ pub enum MetadataError {
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopping,
+}
+
+impl MetadataError {
+    /// Words an error of the database.
+    fn database(doing: &'static str, error: impl Into<Arc<rusqlite::Error>>) -> Self {
+        let error = error.into();
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            _ => Self::Failed {
+                doing,
+                source: Box::new(error),
+            },
+        }
+    }
 }

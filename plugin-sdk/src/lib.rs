@@ -28,13 +28,6 @@
 //! [`Request`] ...) exists inside of the gateway only; keep the functions that take it thin.
 //!
 //! [`archive`], [`yaml`] and [`json`] read what strangers made: every one of them is bounded.
-#![warn(clippy::pedantic)]
-#![allow(
-    clippy::must_use_candidate,
-    clippy::return_self_not_must_use,
-    reason = "builders and getters are all of this crate"
-)]
-#![allow(clippy::missing_errors_doc, reason = "what fails is said once, at the type of the error")]
 
 extern crate self as portolan_plugin_sdk;
 

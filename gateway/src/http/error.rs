@@ -60,8 +60,14 @@ impl HttpError {
         self
     }
 
+    /// It may work later.
+    pub(super) fn unavailable(message: impl Into<String>, retry_after_seconds: u32) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooManyRequests, message)
+            .with(header::RETRY_AFTER, retry_after_seconds.into())
+    }
+
     /// The gateway is at fault: the cause goes to the log, the client learns where to look for it.
-    fn internal(error: &dyn Error) -> Self {
+    fn internal(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -158,7 +164,7 @@ impl From<RegistryError> for HttpError {
             E::Denied(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
             E::Rejected(rejection) => return rejected(rejection),
             E::Storage(StorageError::Full { .. }) | E::Metadata(MetadataError::Full) => return full(&error),
-            E::Metadata(MetadataError::Stopping) => return unavailable(message, 1),
+            E::Metadata(MetadataError::Stopping) => return Self::unavailable(message, 1),
             E::Storage(_) | E::Metadata(_) => return Self::internal(&error),
         };
         let error = Self::new(status, code, message);
@@ -178,11 +184,6 @@ fn full(error: &RegistryError) -> HttpError {
     }
 }
 
-fn unavailable(message: String, retry_after_seconds: u32) -> HttpError {
-    let mut error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooManyRequests, message);
-    error.headers.push((header::RETRY_AFTER, retry_after_seconds.into()));
-    error
-}
 
 fn rejected(rejection: &Rejection) -> HttpError {
     match rejection {
@@ -204,7 +205,7 @@ fn rejected(rejection: &Rejection) -> HttpError {
             HttpError::bad_request(ErrorCode::ManifestInvalid, message)
         }
         Rejection::Unavailable { plugin, reason, retry_after_seconds } => {
-            unavailable(format!("plugin {plugin} cannot judge this artifact now: {reason}. Nothing was stored"), *retry_after_seconds)
+            HttpError::unavailable(format!("plugin {plugin} cannot judge this artifact now: {reason}. Nothing was stored"), *retry_after_seconds)
         }
     }
 }

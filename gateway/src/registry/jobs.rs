@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Artifact, HookError, Reader, Registry, RegistryError, now_seconds, sarif};
+use super::{
+    Artifact, HookError, Reader, Registry, RegistryError, now_seconds,
+    sarif::{referrer, sarif},
+};
 use crate::{
     auth::Caller,
     metadata::{Applied, Backfill, Command, EntryUpdate, Job, JobKind, ScanUpdate},
@@ -107,10 +110,10 @@ impl Registry {
             Ok(scanned) => scanned,
             Err(error) => return Ok(Err(error)),
         };
-        let document = sarif::sarif(&scanned.stamp.plugin, &scanned.version, &scanned.findings);
+        let document = sarif(&scanned.stamp.plugin, &scanned.version, &scanned.findings);
         let referrer = match self.config.scan_referrers {
             true => {
-                let referrer = sarif::referrer(&artifact, &document)?;
+                let referrer = referrer(&artifact, &document)?;
                 if let Some(config) = referrer.edges.first() {
                     self.storage().put(&config.digest, vec![document.clone()]).await?;
                 }

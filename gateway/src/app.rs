@@ -1,0 +1,147 @@
+//! Puts the gateway together from its configuration, runs it, stops it.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    config::Config,
+    http::{Gateway, Server, ServerError},
+    metadata::{Metadata, MetadataError},
+    plugin_host::{PluginHost, PluginHostError},
+    registry::{CodeHashes, Registry, RegistryError},
+    services::Services,
+    storage::{FsStorage, StorageError},
+};
+
+/// How often uploads are looked for that nobody uses any more.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The data folder cannot be used.
+    #[error("the data folder {path} cannot be used: {reason}; choose another with --data or [storage] path")]
+    Data {
+        /// The folder.
+        path: String,
+        /// Why.
+        reason: std::io::Error,
+    },
+    /// Another gateway uses the data folder.
+    #[error("the data folder {0} is in use by another gateway; stop it, or choose another folder with --data or [storage] path")]
+    DataInUse(String),
+    /// The storage cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The metadata cannot be opened.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The plugin host cannot be started.
+    #[error(transparent)]
+    Plugins(#[from] PluginHostError),
+    /// The registry failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The address cannot be listened on.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+}
+
+/// A gateway that runs.
+pub struct App {
+    address: SocketAddr,
+    gateway: Arc<Gateway>,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+    /// Held as long as the gateway runs: one gateway a data folder.
+    _lock: std::fs::File,
+}
+
+impl App {
+    /// Opens the data, loads the plugins and begins to serve.
+    ///
+    /// # Errors
+    /// Says what cannot be used, and what to do.
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        // The port comes first: a second gateway should complain about the port and not about the data folder.
+        let server = Server::listen(config.listen).await?;
+        let address = server.address();
+        let lock = lock_data(&config.data)?;
+        let storage = Arc::new(FsStorage::open(&config.data)?);
+        let metadata = Metadata::open(&config.data)?;
+        let plugins = PluginHost::new(config.plugins, CodeHashes::new(metadata.clone()))?;
+        let registry = Registry::new(config.registry, storage, metadata, plugins.clone());
+        plugins.load_folder(&registry).await?;
+        let services = Services::new(config.services, registry.clone(), plugins.clone());
+        let gateway = Arc::new(Gateway::new(config.http, registry.clone(), plugins, services, config.anonymous));
+        let (stop, stopped) = watch::channel(false);
+        let background = vec![
+            tokio::spawn(registry.clone().run_jobs(stopped.clone())),
+            tokio::spawn(expire_uploads(registry, stopped.clone())),
+        ];
+        let server = tokio::spawn(server.serve(gateway.clone(), stopped));
+        Ok(Self { address, gateway, stop, server, background, _lock: lock })
+    }
+
+    /// Returns the address that is listened on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the titles of the types that plugins know, for people.
+    #[must_use]
+    pub fn known_types(&self) -> Vec<String> {
+        let title = |kind: &serde_json::Value| kind["title"].as_str().or(kind["type"].as_str()).map(str::to_owned);
+        let mut titles: Vec<String> = self.gateway.plugins.types().iter().filter_map(title).collect();
+        titles.dedup();
+        titles
+    }
+
+    /// Returns what is wrong with plugins that could not be loaded, a line each.
+    #[must_use]
+    pub fn quarantined(&self) -> Vec<String> {
+        let plugins = self.gateway.plugins.plugins();
+        plugins.iter().filter_map(|plugin| Some(format!("{}: {}", plugin.file, plugin.reason.as_ref()?))).collect()
+    }
+
+    /// Stops accepting, lets running requests finish for as long as the configuration allows, and ends.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in std::iter::once(self.server).chain(self.background) {
+            if let Err(error) = task.await {
+                tracing::error!(error = &error as &dyn std::error::Error, "a task did not end well");
+            }
+        }
+    }
+}
+
+/// Creates the data folder and takes hold of it.
+fn lock_data(data: &Path) -> Result<std::fs::File, AppError> {
+    let path = data.display().to_string();
+    let open = || -> std::io::Result<std::fs::File> {
+        std::fs::create_dir_all(data)?;
+        std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(data.join("lock"))
+    };
+    let file = open().map_err(|reason| AppError::Data { path: path.clone(), reason })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(AppError::DataInUse(path)),
+        Err(std::fs::TryLockError::Error(reason)) => Err(AppError::Data { path, reason }),
+    }
+}
+
+async fn expire_uploads(registry: Registry, mut stop: watch::Receiver<bool>) {
+    let mut interval = tokio::time::interval(EXPIRE_INTERVAL);
+    loop {
+        tokio::select! {
+            _ = interval.tick() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if let Err(error) = registry.expire_uploads().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "uploads could not be expired; it will be tried again");
+        }
+    }
+}

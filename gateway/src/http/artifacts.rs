@@ -1,0 +1,195 @@
+//! One artifact: what plugins know of it, its views, its findings, how it differs from another.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, Response, StatusCode, header},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Answer,
+    error::HttpError,
+    request::{Call, answer, json, value},
+};
+use crate::{
+    oci::{Digest, ErrorCode, Reference, Repository, Tag},
+    plugin_host::{CallError, KnownType},
+    registry::{Artifact, ArtifactRecord, Finding, Reader, SARIF_MEDIA_TYPE, sarif},
+};
+
+/// The most related manifests that are listed with an artifact. `/referrers/` pages through all.
+const RELATED_MAX: usize = 100;
+/// The most options of one view.
+const OPTIONS_MAX: usize = 64;
+
+/// `GET /v2/{repository}/_portolan/artifacts/{reference}`
+pub(super) fn artifact(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
+    let reader = call.reader();
+    let artifact = reader.open(repository, reference)?;
+    let record = reader.artifact(repository, &artifact.digest)?;
+    let known = call.gateway.plugins.known(&record.candidates);
+    let base = format!("/v2/{repository}/_portolan/artifacts/{}", artifact.digest);
+    let views = known.as_ref().map_or_else(Vec::new, |known| views(known, &base));
+    let commands = known.as_ref().map_or_else(Vec::new, |known| commands(known, call, repository, reference, &record));
+    Ok(json(&json!({
+        "repository": repository.as_str(),
+        "digest": artifact.digest,
+        "mediaType": record.head.media_type.as_str(),
+        "size": record.head.size,
+        "tags": record.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
+        "type": known.as_ref().map(|known| known.artifact_type.as_str()).or(record.judged.as_ref().map(|(kind, _)| kind.as_str())),
+        "candidates": record.candidates,
+        "plugin": known.as_ref().map(|known| json!({ "name": known.plugin, "version": known.version, "title": known.title })),
+        "entry": entry(&record),
+        "failure": record.failure,
+        "views": views,
+        "findings": {
+            "validate": by_severity(&record.validated),
+            "scan": record.scanned.as_ref().map(|(_, findings)| by_severity(findings)),
+            "url": format!("{base}/findings"),
+        },
+        "commands": commands,
+        "references": references(&reader, &artifact, &record)?,
+    })))
+}
+
+/// `GET /v2/{repository}/_portolan/artifacts/{reference}/views/{view}`
+pub(super) async fn view(call: &Call<'_>, repository: &Repository, reference: &Reference, view: &str) -> Answer {
+    let reader = call.reader();
+    let artifact = reader.open(repository, reference)?;
+    let options = call.query();
+    if options.len() > OPTIONS_MAX {
+        return Err(HttpError::bad_request(ErrorCode::Unsupported, format!("a view takes at most {OPTIONS_MAX} options")));
+    }
+    let rendered = call.gateway.plugins.render(artifact, reader, view, options).await?;
+    let etag = format!("\"{}\"", Digest::sha256(&rendered.body).hex());
+    let unchanged = call.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag));
+    let (length, body) = (rendered.body.len(), if call.is_head() { Body::empty() } else { Body::from(rendered.body) });
+    let mut response = if unchanged { answer(304, "", Body::empty()) } else { Response::new(body) };
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, value(etag));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if !unchanged {
+        headers.insert(header::CONTENT_LENGTH, length.into());
+        headers.insert(header::CONTENT_TYPE, value(rendered.media_type));
+    }
+    // What a plugin renders comes from whoever pushed the artifact: a browser must not run it in the name of this registry.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"));
+    Ok(response)
+}
+
+/// `GET /v2/{repository}/_portolan/artifacts/{reference}/findings`
+pub(super) fn findings(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
+    let reader = call.reader();
+    let head = reader.manifest_head(repository, reference)?;
+    let record = reader.artifact(repository, &head.digest)?;
+    let known = call.gateway.plugins.known(&record.candidates);
+    let judged = record.judged.as_ref().map(|(_, stamp)| stamp);
+    let stamp = judged.or(record.scanned.as_ref().map(|(stamp, _)| stamp));
+    let mut findings = record.validated.clone();
+    findings.extend(record.scanned.iter().flat_map(|(_, findings)| findings.iter().cloned()));
+    let name = stamp.map_or("portolan", |stamp| stamp.plugin.as_str());
+    let version = known.as_ref().map_or("", |known| known.version.as_str());
+    let mut response = Response::new(Body::from(sarif(name, version, &findings)));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(SARIF_MEDIA_TYPE));
+    response.headers_mut().insert(HeaderName::from_static("portolan-scanned"), value(if record.scanned.is_some() { "yes" } else { "no" }));
+    Ok(response)
+}
+
+/// `GET /v2/{repository}/_portolan/artifacts/{reference}/compare/{reference}?repository=`
+pub(super) async fn compare(call: &Call<'_>, repository: &Repository, before: &Reference, after: &Reference) -> Answer {
+    let reader = call.reader();
+    let other = call.parameter("repository").map(|other| other.parse::<Repository>()).transpose()?;
+    let before = reader.open(repository, before)?;
+    let after = reader.open(other.as_ref().unwrap_or(repository), after)?;
+    let side = |artifact: &Artifact| json!({ "repository": artifact.repository.as_str(), "digest": artifact.digest });
+    let sides = (side(&before), side(&after));
+    let changes = call.gateway.plugins.compare(before, after, reader).await?;
+    Ok(json(&json!({ "before": sides.0, "after": sides.1, "changes": changes })))
+}
+
+impl From<CallError> for HttpError {
+    fn from(error: CallError) -> Self {
+        let message = error.to_string();
+        match &error {
+            CallError::NoPlugin | CallError::NoCapability { .. } | CallError::NoView { .. } => {
+                Self::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, message)
+            }
+            CallError::Guest { code, .. } if code == "not-found" => Self::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, message),
+            CallError::Guest { .. } => Self::bad_request(ErrorCode::Unsupported, message),
+            CallError::Failed { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::ManifestInvalid, message),
+            CallError::Unavailable { retry_after_seconds, .. } => Self::unavailable(message, *retry_after_seconds),
+        }
+    }
+}
+
+fn entry(record: &ArtifactRecord) -> Value {
+    let Some(entry) = &record.entry else { return Value::Null };
+    let mut entry_json = json!(entry);
+    entry_json["document"] = serde_json::from_str(&entry.document).unwrap_or_default();
+    entry_json
+}
+
+fn views(known: &KnownType, base: &str) -> Vec<Value> {
+    let view = |view: &crate::plugin_host::ViewSpec| {
+        let mut shown = json!(view);
+        shown["url"] = format!("{base}/views/{}", view.name).into();
+        shown
+    };
+    known.views.iter().map(view).collect()
+}
+
+/// Fills in the plugin's command templates. One that names a tag is left out where the artifact has none.
+fn commands(known: &KnownType, call: &Call<'_>, repository: &Repository, reference: &Reference, record: &ArtifactRecord) -> Vec<Value> {
+    let origin = call.origin();
+    let registry = origin.split_once("://").map_or(origin.as_str(), |(_, authority)| authority);
+    let name = repository.as_str().rsplit('/').next().unwrap_or_default();
+    let tag = match reference {
+        Reference::Tag(tag) => Some(tag),
+        Reference::Digest(_) => record.tags.first(),
+    };
+    let fill = |template: &str| {
+        let filled = template
+            .replace("{registry}", registry)
+            .replace("{origin}", &origin)
+            .replace("{repository}", repository.as_str())
+            .replace("{name}", name)
+            .replace("{digest}", record.head.digest.as_str());
+        match tag {
+            Some(tag) => Some(filled.replace("{tag}", tag.as_str())),
+            None if template.contains("{tag}") => None,
+            None => Some(filled),
+        }
+    };
+    let commands = known.commands.iter();
+    commands.filter_map(|command| Some(json!({ "title": command.title, "command": fill(&command.command)? }))).collect()
+}
+
+fn by_severity(findings: &[Finding]) -> Value {
+    let mut counts: BTreeMap<&str, usize> = ["critical", "high", "medium", "low", "info"].map(|severity| (severity, 0)).into();
+    for finding in findings {
+        *counts.entry(finding.severity.as_str()).or_default() += 1;
+    }
+    json!(counts)
+}
+
+/// Returns what the artifact points to and what points to it, as far as the caller may see it.
+fn references(reader: &Reader, artifact: &Artifact, record: &ArtifactRecord) -> Result<Value, HttpError> {
+    let (repository, digest) = (&artifact.repository, &artifact.digest);
+    let mut to: Vec<Value> = record.entry.iter().flat_map(|entry| entry.references.iter().map(|reference| json!(reference))).collect();
+    let manifest = &artifact.manifest;
+    let named = manifest.subject.iter().map(|subject| ("subject", subject)).chain(manifest.manifests.iter().map(|child| ("manifest", child)));
+    to.extend(named.take(RELATED_MAX).map(|(kind, descriptor)| {
+        json!({ "kind": kind, "target": format!("{repository}@{}", descriptor.digest), "digest": descriptor.digest, "mediaType": descriptor.media_type })
+    }));
+    let from_index = reader.parents(repository, digest, RELATED_MAX)?.into_iter().map(|related| {
+        json!({ "kind": related.kind, "target": format!("{repository}@{}", related.head.digest), "digest": related.head.digest, "mediaType": related.head.media_type.as_str() })
+    });
+    let referrers = reader.referrers(repository, digest, None, None, RELATED_MAX)?.into_iter().map(|referrer| {
+        json!({ "kind": "referrer", "target": format!("{repository}@{}", referrer.digest), "digest": referrer.digest, "type": referrer.artifact_type })
+    });
+    Ok(json!({ "to": to, "from": from_index.chain(referrers).collect::<Vec<_>>() }))
+}

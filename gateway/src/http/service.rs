@@ -1,0 +1,92 @@
+//! Native client protocols: hands a request to the service of a plugin, and its answer to the client.
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, Response, StatusCode, header},
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{
+    Answer,
+    error::HttpError,
+    request::{Call, value},
+};
+use crate::services::{Part, ServiceError, ServiceRequest, ServiceResponse, Target};
+
+/// `/{mount}/...`
+pub(super) async fn mounted(call: Call<'_>, mount: String, path: String) -> Answer {
+    serve(call, Target::Mount { mount, path }).await
+}
+
+/// `/.well-known/{document}`
+pub(super) async fn well_known(call: Call<'_>, document: String) -> Answer {
+    serve(call, Target::WellKnown(document)).await
+}
+
+async fn serve(call: Call<'_>, target: Target) -> Answer {
+    let text = |header: &HeaderValue| header.to_str().ok().map(str::to_owned);
+    let headers = call.headers().iter().filter_map(|(name, header)| Some((name.as_str().to_owned(), text(header)?))).collect();
+    let if_none_match = call.header(header::IF_NONE_MATCH).map(str::to_owned);
+    let (is_head, services, caller) = (call.is_head(), &call.gateway.services, call.caller.clone());
+    let (method, origin, query) = (call.method().to_owned(), call.origin(), call.query());
+    let body = call.has_body().then(|| call.into_stream());
+    let request = ServiceRequest { target, method, origin, query, headers, body, if_none_match };
+    let answered = services.answer(&caller, request).await?;
+    response(answered, is_head).await
+}
+
+async fn response(answered: ServiceResponse, is_head: bool) -> Answer {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, text) in &answered.headers {
+        if let (Ok(name), Ok(text)) = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(text)) {
+            response.headers_mut().append(name, text);
+        }
+    }
+    let headers = response.headers_mut();
+    if let Some(etag) = &answered.etag {
+        headers.insert(header::ETAG, value(etag));
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if answered.status == StatusCode::NOT_MODIFIED.as_u16() || answered.status == StatusCode::NO_CONTENT.as_u16() {
+        return Ok(response);
+    }
+    headers.insert(header::CONTENT_LENGTH, answered.length.into());
+    if !is_head {
+        *response.body_mut() = body(answered.body);
+    }
+    Ok(response)
+}
+
+/// Streams the parts one after another.
+fn body(parts: Vec<Part>) -> Body {
+    let mut parts = parts.into_iter();
+    let (first, rest) = (parts.next(), parts.len());
+    match first {
+        None => return Body::empty(),
+        Some(Part::Bytes(bytes)) if rest == 0 => return Body::from(bytes),
+        first => Body::from_stream(
+            stream::iter(first.into_iter().chain(parts))
+                .then(|part| async move {
+                    match part {
+                        Part::Bytes(bytes) => Ok(stream::once(async move { Ok(bytes) }).boxed()),
+                        Part::Blob(blob) => blob.stream(0..blob.size).await,
+                    }
+                })
+                .map_ok(|pieces| pieces.map_err(crate::registry::RegistryError::from))
+                .try_flatten()
+                .inspect_err(|error| tracing::error!(error = error as &dyn std::error::Error, "an answer could not be sent to its end")),
+        ),
+    }
+}
+
+impl From<ServiceError> for HttpError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::NoService => Self::not_found("there is nothing at this path"),
+            ServiceError::Registry(error) => error.into(),
+            ServiceError::Call(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Applying commands inside a transaction. Every precondition is checked here, whatever was checked before.
+
+mod blobs;
+mod deletions;
+mod jobs;
+mod judgements;
+mod manifests;
+mod others;
+mod scans;
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, Params, Row};
+
+use super::{Applied, Command, MetadataError, Refused};
+use crate::oci::Repository;
+
+const SAVEPOINT: &str = "SAVEPOINT command";
+const RELEASE: &str = "RELEASE command";
+const ROLLBACK_TO: &str = "ROLLBACK TO command";
+
+const REPOSITORY: &str = "SELECT id FROM repositories WHERE name = ?1";
+const ADD_REPOSITORY: &str = "INSERT INTO repositories (name) VALUES (?1)";
+const MOVE_REVISION: &str = "INSERT INTO revisions (prefix, revision) VALUES (?1, 1)
+    ON CONFLICT (prefix) DO UPDATE SET revision = revision + 1";
+
+/// The statements of the commands, for a test that looks at their plans.
+#[cfg(test)]
+pub(super) fn statements() -> Vec<&'static str> {
+    let own = [REPOSITORY, ADD_REPOSITORY, MOVE_REVISION];
+    let all = [
+        own.as_slice(),
+        blobs::STATEMENTS,
+        deletions::STATEMENTS,
+        jobs::STATEMENTS,
+        judgements::STATEMENTS,
+        manifests::STATEMENTS,
+        others::STATEMENTS,
+        scans::STATEMENTS,
+    ];
+    all.concat()
+}
+
+/// Why a command cannot be applied.
+#[derive(Debug)]
+pub(super) enum Abort {
+    /// A precondition does not hold.
+    Refused(Refused),
+    /// The database failed.
+    Database(rusqlite::Error),
+    /// The command carries JSON that is none.
+    Json(serde_json::Error),
+}
+
+impl From<Refused> for Abort {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<rusqlite::Error> for Abort {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<serde_json::Error> for Abort {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl From<Abort> for MetadataError {
+    fn from(abort: Abort) -> Self {
+        match abort {
+            Abort::Refused(refused) => Self::Refused(refused),
+            Abort::Database(error) => Self::database("writing", error),
+            Abort::Json(error) => Self::Failed {
+                doing: "reading the JSON of an entry",
+                source: error.into(),
+            },
+        }
+    }
+}
+
+/// A transaction that commands are applied in, one after the other.
+pub(super) struct Writing<'a> {
+    connection: &'a Connection,
+    /// The repositories that show something else than before.
+    changed: Vec<Repository>,
+}
+
+impl<'a> Writing<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            changed: Vec::new(),
+        }
+    }
+
+    /// Applies a command in a savepoint of its own: where it is refused, nothing of it remains, and the others of the transaction stay.
+    ///
+    /// # Errors
+    /// The outer error means that the transaction cannot be committed any more.
+    pub(super) fn apply(&mut self, command: Command) -> rusqlite::Result<Result<Applied, Abort>> {
+        self.execute(SAVEPOINT, [])?;
+        let changed = self.changed.len();
+        let applied = match self.run(command) {
+            // Some failures, a full disk among them, end the whole transaction.
+            Err(Abort::Database(error)) if self.connection.is_autocommit() => return Err(error),
+            applied => applied,
+        };
+        if applied.is_err() {
+            self.changed.truncate(changed);
+            self.execute(ROLLBACK_TO, [])?;
+        }
+        self.execute(RELEASE, [])?;
+        Ok(applied)
+    }
+
+    /// Moves the revisions of everything that changed: once, however many commands of the transaction changed it.
+    pub(super) fn move_revisions(&mut self) -> rusqlite::Result<()> {
+        let changed = std::mem::take(&mut self.changed);
+        let prefixes: HashSet<&str> = changed.iter().flat_map(Repository::prefixes).collect();
+        for prefix in prefixes {
+            self.execute(MOVE_REVISION, [prefix])?;
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, command: Command) -> Result<Applied, Abort> {
+        match command {
+            Command::LinkBlob {
+                repository,
+                digest,
+                size,
+                upload,
+            } => self.link_blob(&repository, &digest, size, upload.as_deref()),
+            Command::MountBlob {
+                repository,
+                digest,
+                from,
+            } => self.mount_blob(&repository, &digest, &from),
+            Command::UnlinkBlob { repository, digest } => self.unlink_blob(&repository, &digest),
+            Command::SaveUpload(upload) => self.save_upload(&upload),
+            Command::DropUpload { id } => self.drop_upload(&id),
+            Command::PutManifest(put) => self.put_manifest(&put),
+            Command::DeleteManifest {
+                repository,
+                digest,
+                expected_tag,
+            } => self.delete_manifest(&repository, &digest, expected_tag.as_ref()),
+            Command::DeleteTag {
+                repository,
+                tag,
+                expected,
+            } => self.delete_tag(&repository, &tag, expected.as_ref()),
+            Command::All(commands) => self.all(commands),
+            Command::PutEntry(update) => self.put_entry(&update),
+            Command::PutScan(update) => self.put_scan(&update),
+            Command::ClaimJob { now } => self.claim_job(now),
+            Command::EndJob { job, again } => self.end_job(&job, again),
+            Command::Backfill(backfill) => self.backfill(&backfill),
+            Command::PutCode { component, engine, code } => self.put_code(&component, &engine, &code),
+            Command::PluginsChanged { set } => self.plugins_changed(&set),
+        }
+    }
+
+    /// Runs commands in the savepoint of the one that holds them.
+    fn all(&mut self, commands: Vec<Command>) -> Result<Applied, Abort> {
+        for command in commands {
+            self.run(command)?;
+        }
+        Ok(Applied::Done)
+    }
+
+    fn repository(&self, repository: &Repository) -> rusqlite::Result<Option<i64>> {
+        self.row(REPOSITORY, [repository.as_str()], |row| row.get(0))
+    }
+
+    /// Returns a repository, which begins to exist with the first thing that is put there and does not end.
+    fn ensure_repository(&self, repository: &Repository) -> rusqlite::Result<i64> {
+        if let Some(id) = self.repository(repository)? {
+            return Ok(id);
+        }
+        self.insert(ADD_REPOSITORY, [repository.as_str()])
+    }
+
+    fn changed(&mut self, repository: &Repository) {
+        // Commands about one repository tend to follow each other.
+        if self.changed.last() != Some(repository) {
+            self.changed.push(repository.clone());
+        }
+    }
+
+    fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
+        self.connection.prepare_cached(sql)?.execute(params)
+    }
+
+    fn insert(&self, sql: &str, params: impl Params) -> rusqlite::Result<i64> {
+        self.connection.prepare_cached(sql)?.insert(params)
+    }
+
+    fn row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Option<T>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        rows.next()?.map(read).transpose()
+    }
+
+    fn exists(&self, sql: &str, params: impl Params) -> rusqlite::Result<bool> {
+        self.connection.prepare_cached(sql)?.exists(params)
+    }
+}

@@ -1,0 +1,102 @@
+//! Deleting manifests and tags.
+
+use rusqlite::params;
+
+use super::{Abort, Writing};
+use crate::{
+    metadata::{Applied, Refused},
+    oci::{Digest, Repository, Tag},
+};
+
+const TAGGED: &str =
+    "SELECT a.digest FROM tags t JOIN artifacts a ON a.id = t.artifact_id WHERE t.repository_id = ?1 AND t.tag = ?2";
+const DELETE_TAG: &str = "DELETE FROM tags WHERE repository_id = ?1 AND tag = ?2";
+const DELETE_TAGS: &str = "DELETE FROM tags WHERE artifact_id = ?1";
+const DELETE_EDGES: &str = "DELETE FROM edges WHERE artifact_id = ?1";
+const DELETE_REFERRER: &str = "DELETE FROM referrers WHERE artifact_id = ?1";
+const CANDIDATES: &str = "SELECT candidates FROM artifacts WHERE id = ?1";
+const DELETE_CANDIDATE: &str = "DELETE FROM candidates WHERE type = ?1 AND artifact_id = ?2";
+const DELETE_JOBS: &str = "DELETE FROM jobs WHERE artifact_id = ?1";
+const DELETE: &str = "DELETE FROM artifacts WHERE id = ?1 RETURNING digest, content_id";
+const ELSEWHERE: &str = "SELECT 1 FROM artifacts WHERE digest = ?1 LIMIT 1";
+const DELETE_CONTENT: &str = "DELETE FROM contents WHERE id = ?1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[
+    TAGGED,
+    DELETE_TAG,
+    DELETE_TAGS,
+    DELETE_EDGES,
+    DELETE_REFERRER,
+    CANDIDATES,
+    DELETE_CANDIDATE,
+    DELETE_JOBS,
+    DELETE,
+    ELSEWHERE,
+    DELETE_CONTENT,
+];
+
+impl Writing<'_> {
+    pub(super) fn delete_tag(&mut self, repository: &Repository, tag: &Tag, expected: Option<&Digest>) -> Result<Applied, Abort> {
+        let id = self.repository(repository)?.ok_or(Refused::Absent)?;
+        let digest = self.tagged(id, tag)?.ok_or(Refused::Absent)?;
+        if expected.is_some_and(|expected| expected.as_str() != digest) {
+            return Err(Refused::Moved.into());
+        }
+        self.execute(DELETE_TAG, params![id, tag.as_str()])?;
+        self.changed(repository);
+        Ok(Applied::Done)
+    }
+
+    pub(super) fn delete_manifest(
+        &mut self,
+        repository: &Repository,
+        digest: &Digest,
+        expected_tag: Option<&Tag>,
+    ) -> Result<Applied, Abort> {
+        let id = self.repository(repository)?.ok_or(Refused::Absent)?;
+        let artifact = self.artifact(id, digest)?.ok_or(Refused::Absent)?;
+        if let Some(tag) = expected_tag
+            && self.tagged(id, tag)?.as_deref() != Some(digest.as_str())
+        {
+            return Err(Refused::Moved.into());
+        }
+        self.remove_scan(id, artifact.id)?;
+        self.remove_artifact(artifact.id)?;
+        self.changed(repository);
+        Ok(Applied::Done)
+    }
+
+    /// Removes a manifest and everything about it but its scan.
+    pub(super) fn remove_artifact(&mut self, artifact: i64) -> Result<(), Abort> {
+        self.execute(DELETE_TAGS, [artifact])?;
+        self.execute(DELETE_JOBS, [artifact])?;
+        self.remove_judgement(artifact)?;
+        self.remove_description(artifact)?;
+        let removed = self.row(DELETE, [artifact], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })?;
+        if let Some((digest, content)) = removed
+            && !self.exists(ELSEWHERE, [digest])?
+        {
+            self.execute(DELETE_CONTENT, [content])?;
+        }
+        Ok(())
+    }
+
+    /// Removes what a manifest names and refers to.
+    pub(super) fn remove_description(&self, artifact: i64) -> Result<(), Abort> {
+        self.execute(DELETE_EDGES, [artifact])?;
+        self.execute(DELETE_REFERRER, [artifact])?;
+        let candidates: Option<String> = self.row(CANDIDATES, [artifact], |row| row.get(0))?;
+        let candidates: Vec<String> = candidates.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text))?;
+        for candidate in candidates {
+            self.execute(DELETE_CANDIDATE, params![candidate, artifact])?;
+        }
+        Ok(())
+    }
+
+    fn tagged(&self, repository: i64, tag: &Tag) -> rusqlite::Result<Option<String>> {
+        self.row(TAGGED, params![repository, tag.as_str()], |row| row.get(0))
+    }
+}

@@ -1,0 +1,95 @@
+//! What plugins say of artifacts: entries and the findings of validation.
+
+use rusqlite::params;
+
+use super::{Abort, Writing};
+use crate::{
+    metadata::{Applied, Entry, EntryUpdate, Judged, Stamp, entry},
+    oci::{Digest, Repository},
+};
+
+const STAMP: &str = "SELECT id FROM stamps WHERE plugin = ?1 AND component = ?2 AND settings = ?3";
+const ADD_STAMP: &str = "INSERT INTO stamps (plugin, component, settings) VALUES (?1, ?2, ?3)";
+const TYPE: &str = "SELECT id FROM types WHERE name = ?1";
+const ADD_TYPE: &str = "INSERT INTO types (name) VALUES (?1)";
+const SAME: &str = "SELECT 1 FROM judgements WHERE artifact_id = ?1 AND type_id = ?2 AND stamp_id = ?3 AND failure IS ?4
+    AND findings = ?5 AND entry IS ?6";
+const PUT: &str = "INSERT INTO judgements (artifact_id, repository, digest, type_id, stamp_id, failure, findings, entry)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const DELETE: &str = "DELETE FROM judgements WHERE artifact_id = ?1 RETURNING entry IS NOT NULL";
+const ADD_WORDS: &str = "INSERT INTO words (rowid, title, summary, keywords, repository) VALUES (?1, ?2, ?3, ?4, ?5)";
+const DELETE_WORDS: &str = "DELETE FROM words WHERE rowid = ?1";
+
+/// All but the deletion of words, whose plan does not show that row identifiers are looked up.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[STAMP, ADD_STAMP, TYPE, ADD_TYPE, SAME, PUT, DELETE, ADD_WORDS];
+
+impl Writing<'_> {
+    pub(super) fn put_entry(&mut self, update: &EntryUpdate) -> Result<Applied, Abort> {
+        let EntryUpdate {
+            repository,
+            digest,
+            judged,
+        } = update;
+        if let Some(artifact) = self.artifact_in(repository, digest)?
+            && self.judge(artifact.id, repository, digest, judged)?
+        {
+            self.changed(repository);
+        }
+        Ok(Applied::Done)
+    }
+
+    /// Stores what a plugin said, in place of what was said before. Returns whether that is something else.
+    pub(super) fn judge(
+        &mut self,
+        artifact: i64,
+        repository: &Repository,
+        digest: &Digest,
+        judged: &Judged,
+    ) -> Result<bool, Abort> {
+        let kind = self.type_id(&judged.artifact_type)?;
+        let stamp = self.stamp(&judged.stamp)?;
+        let findings = serde_json::to_string(&judged.findings)?;
+        let entry = judged.entry.as_ref().map(entry::to_json).transpose()?;
+        let failure = &judged.failure;
+        if self.exists(SAME, params![artifact, kind, stamp, failure, findings, entry])? {
+            return Ok(false);
+        }
+        self.remove_judgement(artifact)?;
+        let (name, digest) = (repository.as_str(), digest.as_str());
+        self.execute(PUT, params![artifact, name, digest, kind, stamp, failure, findings, entry])?;
+        if let Some(entry) = &judged.entry {
+            self.add_words(artifact, entry, repository)?;
+        }
+        Ok(true)
+    }
+
+    pub(super) fn remove_judgement(&mut self, artifact: i64) -> rusqlite::Result<()> {
+        if self.row(DELETE, [artifact], |row| row.get(0))? == Some(true) {
+            self.execute(DELETE_WORDS, [artifact])?;
+        }
+        Ok(())
+    }
+
+    /// Returns the row of a plugin's version and settings.
+    pub(super) fn stamp(&self, stamp: &Stamp) -> rusqlite::Result<i64> {
+        let row = params![stamp.plugin, stamp.component.as_str(), stamp.settings.as_str()];
+        match self.row(STAMP, row, |row| row.get(0))? {
+            Some(id) => Ok(id),
+            None => self.insert(ADD_STAMP, row),
+        }
+    }
+
+    fn type_id(&self, name: &str) -> rusqlite::Result<i64> {
+        match self.row(TYPE, [name], |row| row.get(0))? {
+            Some(id) => Ok(id),
+            None => self.insert(ADD_TYPE, [name]),
+        }
+    }
+
+    fn add_words(&self, artifact: i64, entry: &Entry, repository: &Repository) -> rusqlite::Result<()> {
+        let (title, summary, keywords) = (&entry.title, &entry.summary, entry.keywords.join(" "));
+        self.execute(ADD_WORDS, params![artifact, title, summary, keywords, repository.as_str()])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! Storing manifests and what they name.
+
+use rusqlite::params;
+
+use super::{Abort, Writing};
+use crate::{
+    metadata::{
+        Applied, Edge, EdgeKind, JobKind, PutManifest, Refused,
+        columns::{edge_kind, signed, unsigned},
+    },
+    oci::{Digest, Repository, Tag},
+};
+
+/// How many digests a refusal names.
+const MISSING_MAX: usize = 10;
+
+const ARTIFACT: &str = "SELECT id, media_type, made FROM artifacts WHERE digest = ?1 AND repository_id = ?2";
+const ARTIFACT_SIZE: &str = "SELECT size FROM artifacts WHERE digest = ?1 AND repository_id = ?2";
+const CONTENT: &str = "SELECT content_id FROM artifacts WHERE digest = ?1 LIMIT 1";
+const ADD_CONTENT: &str = "INSERT INTO contents (bytes) VALUES (?1)";
+const ADD: &str = "INSERT INTO artifacts (digest, repository_id, content_id, size, media_type, made, pushed, candidates)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const DESCRIBE: &str = "UPDATE artifacts SET media_type = ?2, made = 0, candidates = ?3 WHERE id = ?1";
+const ADD_EDGE: &str =
+    "INSERT INTO edges (artifact_id, position, repository_id, kind, digest, size) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const ADD_CANDIDATE: &str = "INSERT INTO candidates (type, artifact_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+const ADD_REFERRER: &str = "INSERT INTO referrers (artifact_id, repository_id, subject, digest, artifact_type, annotations)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const SET_TAG: &str = "INSERT INTO tags (repository_id, tag, artifact_id) VALUES (?1, ?2, ?3)
+    ON CONFLICT (repository_id, tag) DO UPDATE SET artifact_id = excluded.artifact_id
+    WHERE artifact_id <> excluded.artifact_id";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[
+    ARTIFACT,
+    ARTIFACT_SIZE,
+    CONTENT,
+    ADD_CONTENT,
+    ADD,
+    DESCRIBE,
+    ADD_EDGE,
+    ADD_CANDIDATE,
+    ADD_REFERRER,
+    SET_TAG,
+];
+
+/// A manifest that a repository holds.
+pub(super) struct Artifact {
+    pub(super) id: i64,
+    pub(super) media_type: String,
+    /// Whether the gateway attached it itself.
+    pub(super) made: bool,
+}
+
+impl Writing<'_> {
+    pub(super) fn put_manifest(&mut self, put: &PutManifest) -> Result<Applied, Abort> {
+        let repository = self.ensure_repository(&put.repository)?;
+        self.expect_held(repository, &put.edges)?;
+        let (artifact, existed) = self.store_artifact(repository, put, false)?;
+        self.set_tags(repository, artifact, &put.tags)?;
+        // A push that nobody judges does not contradict what was said of the same content before.
+        if let Some(judged) = &put.judged {
+            self.judge(artifact, &put.repository, &put.digest, judged)?;
+            if judged.scan {
+                let stamp = self.stamp(&judged.stamp)?;
+                self.plan(artifact, JobKind::Scan, stamp, put.now)?;
+            }
+        }
+        self.changed(&put.repository);
+        Ok(if existed { Applied::Existed } else { Applied::Done })
+    }
+
+    pub(super) fn artifact(&self, repository_id: i64, digest: &Digest) -> rusqlite::Result<Option<Artifact>> {
+        self.row(ARTIFACT, params![digest.as_str(), repository_id], |row| {
+            Ok(Artifact {
+                id: row.get(0)?,
+                media_type: row.get(1)?,
+                made: row.get(2)?,
+            })
+        })
+    }
+
+    /// Returns a manifest by the name of its repository, where both exist.
+    pub(super) fn artifact_in(&self, repository: &Repository, digest: &Digest) -> rusqlite::Result<Option<Artifact>> {
+        match self.repository(repository)? {
+            Some(id) => self.artifact(id, digest),
+            None => Ok(None),
+        }
+    }
+
+    /// Refuses a manifest that names what the repository has to hold and does not, or gives another size than that has.
+    pub(super) fn expect_held(&self, repository: i64, edges: &[Edge]) -> Result<(), Abort> {
+        let mut missing = Vec::new();
+        for edge in edges {
+            match self.held(repository, edge)? {
+                Some(has) if has != edge.size => {
+                    return Err(Abort::Refused(Refused::Size {
+                        digest: edge.digest.clone(),
+                        said: edge.size,
+                        has,
+                    }));
+                }
+                None if edge.required && missing.len() < MISSING_MAX => missing.push(edge.digest.clone()),
+                _ => {}
+            }
+        }
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(Refused::Missing(missing).into())
+        }
+    }
+
+    /// Stores a manifest with what it names, unless it is there already. Returns its row and whether it was there.
+    pub(super) fn store_artifact(&mut self, repository: i64, put: &PutManifest, made: bool) -> Result<(i64, bool), Abort> {
+        let Some(known) = self.artifact(repository, &put.digest)? else {
+            return Ok((self.add_artifact(repository, put, made)?, false));
+        };
+        // The edges of the same bytes are the same as long as they are read as the same type.
+        let same = known.media_type == put.media_type.as_str();
+        if same && !known.made || made {
+            return Ok((known.id, true));
+        }
+        self.remove_description(known.id)?;
+        if !same {
+            self.remove_judgement(known.id)?;
+            self.remove_scan(repository, known.id)?;
+        }
+        self.execute(
+            DESCRIBE,
+            params![known.id, put.media_type.as_str(), serde_json::to_string(&put.candidates)?],
+        )?;
+        self.describe(repository, known.id, put)?;
+        self.add_candidates(known.id, &put.candidates)?;
+        Ok((known.id, true))
+    }
+
+    fn add_artifact(&mut self, repository: i64, put: &PutManifest, made: bool) -> Result<i64, Abort> {
+        let content = match self.row(CONTENT, [put.digest.as_str()], |row| row.get(0))? {
+            Some(content) => content,
+            None => self.insert(ADD_CONTENT, [put.bytes.as_ref()])?,
+        };
+        // No plugin looks at what the gateway attached itself, so nobody has to find it by its type.
+        let candidates: &[String] = if made { &[] } else { &put.candidates };
+        let row = params![
+            put.digest.as_str(),
+            repository,
+            content,
+            signed(put.bytes.len() as u64),
+            put.media_type.as_str(),
+            made,
+            signed(put.now),
+            serde_json::to_string(candidates)?,
+        ];
+        let artifact = self.insert(ADD, row)?;
+        self.describe(repository, artifact, put)?;
+        self.add_candidates(artifact, candidates)?;
+        Ok(artifact)
+    }
+
+    /// Stores what a manifest names and refers to.
+    fn describe(&self, repository: i64, artifact: i64, put: &PutManifest) -> rusqlite::Result<()> {
+        for (position, edge) in (0_i64..).zip(&put.edges) {
+            let (kind, size) = (edge_kind(edge.kind), signed(edge.size));
+            self.execute(
+                ADD_EDGE,
+                params![artifact, position, repository, kind, edge.digest.as_str(), size],
+            )?;
+        }
+        if let Some(subject) = &put.subject {
+            let (digest, kind) = (put.digest.as_str(), put.referrer_type.as_deref());
+            self.execute(
+                ADD_REFERRER,
+                params![artifact, repository, subject.as_str(), digest, kind, put.annotations],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn add_candidates(&self, artifact: i64, candidates: &[String]) -> rusqlite::Result<()> {
+        for candidate in candidates {
+            self.execute(ADD_CANDIDATE, params![candidate, artifact])?;
+        }
+        Ok(())
+    }
+
+    fn set_tags(&self, repository: i64, artifact: i64, tags: &[Tag]) -> rusqlite::Result<()> {
+        for tag in tags {
+            self.execute(SET_TAG, params![repository, tag.as_str(), artifact])?;
+        }
+        Ok(())
+    }
+
+    /// Returns the size of what an edge names, where the repository holds it.
+    fn held(&self, repository: i64, edge: &Edge) -> rusqlite::Result<Option<u64>> {
+        match edge.kind {
+            EdgeKind::Config | EdgeKind::Layer => self.blob_size(repository, &edge.digest),
+            EdgeKind::Manifest => self.row(ARTIFACT_SIZE, params![edge.digest.as_str(), repository], |row| {
+                unsigned(row, 0)
+            }),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Entries, in order and by their words.
+
+use rusqlite::{Row, params};
+
+use super::covered;
+use crate::metadata::{
+    EntryItem, Metadata, MetadataError,
+    columns::{limit, parsed, tags},
+    entry::Query,
+};
+
+/// The most tags that an item names.
+const TAGS_MAX: usize = 1_000;
+
+const TYPES: &str = "SELECT id, name FROM types ORDER BY name";
+// Types are told apart inside the index: what is skipped costs next to nothing, and the order needs no sorting.
+const ENTRIES: &str = "SELECT j.repository, j.digest, y.name,
+        (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE artifact_id = j.artifact_id ORDER BY tag LIMIT ?6)), j.entry
+    FROM judgements j INDEXED BY entries_in_order JOIN types y ON y.id = j.type_id
+    WHERE j.entry IS NOT NULL AND (j.repository, j.digest) > (?1, ?2) AND j.repository < ?3
+        AND j.type_id IN (SELECT value FROM json_each(?4))
+    ORDER BY j.repository, j.digest LIMIT ?5";
+const FOUND: &str = "SELECT j.repository, j.digest, y.name,
+        (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE artifact_id = j.artifact_id ORDER BY tag LIMIT ?6)), j.entry
+    FROM (SELECT m.artifact_id FROM words w CROSS JOIN judgements m ON m.artifact_id = w.rowid
+            WHERE words MATCH ?3 AND (m.repository, m.digest) > (?1, ?2) AND m.type_id IN (SELECT value FROM json_each(?4))
+            ORDER BY m.repository, m.digest LIMIT ?5) f
+    JOIN judgements j ON j.artifact_id = f.artifact_id JOIN types y ON y.id = j.type_id
+    ORDER BY j.repository, j.digest";
+
+/// All but those whose plans have no index to show: the list of types, which is as long as there are types that plugins claimed, and the
+/// full-text index.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[ENTRIES];
+
+impl Metadata {
+    /// Returns up to `n` entries of artifacts under a prefix of whole segments, of these types (a trailing `*` makes a pattern), sorted by
+    /// repository and digest, after a repository and digest.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn entries(
+        &self,
+        prefix: &str,
+        types: &[String],
+        after: Option<(&str, &str)>,
+        n: usize,
+    ) -> Result<Vec<EntryItem>, MetadataError> {
+        let types = self.type_ids(|name| types.iter().any(|claim| claims(claim, name)))?;
+        self.entries_of(prefix, &types, after, n)
+    }
+
+    /// Returns up to `n` entries in which every word of a query begins a word of title, summary, keywords or repository, of a type where
+    /// one is given, sorted and paged as [`Metadata::entries`] does.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn search(
+        &self,
+        query: &str,
+        artifact_type: Option<&str>,
+        after: Option<(&str, &str)>,
+        n: usize,
+    ) -> Result<Vec<EntryItem>, MetadataError> {
+        let types = self.type_ids(|name| artifact_type.is_none_or(|claim| claims(claim, name)))?;
+        let words = match Query::parse(query) {
+            Query::Everything => return self.entries_of("", &types, after, n),
+            Query::Nothing => return Ok(Vec::new()),
+            Query::Words(words) => words,
+        };
+        let (repository, digest) = after.unwrap_or_default();
+        let params = params![repository, digest, words, types, limit(n), limit(TAGS_MAX)];
+        self.readers().rows(FOUND, params, read_item)
+    }
+
+    fn entries_of(
+        &self,
+        prefix: &str,
+        types: &str,
+        after: Option<(&str, &str)>,
+        n: usize,
+    ) -> Result<Vec<EntryItem>, MetadataError> {
+        let after = after.unwrap_or_default();
+        let mut found = Vec::new();
+        for (first, end) in covered(prefix) {
+            let (repository, digest) = after.max((first.as_str(), ""));
+            let rest = limit(n.saturating_sub(found.len()));
+            let params = params![repository, digest, end, types, rest, limit(TAGS_MAX)];
+            found.extend(self.readers().rows(ENTRIES, params, read_item)?);
+        }
+        Ok(found)
+    }
+
+    /// Returns the types with a property as a JSON array of their rows.
+    fn type_ids(&self, wanted: impl Fn(&str) -> bool) -> Result<String, MetadataError> {
+        let all = self.readers().rows(TYPES, [], |row| {
+            Ok((row.get::<_, i64>(0)?, wanted(row.get_ref(1)?.as_str()?)))
+        })?;
+        let ids: Vec<String> = all
+            .into_iter()
+            .filter(|(_, wanted)| *wanted)
+            .map(|(id, _)| id.to_string())
+            .collect();
+        Ok(format!("[{}]", ids.join(",")))
+    }
+}
+
+fn claims(claim: &str, name: &str) -> bool {
+    claim
+        .strip_suffix('*')
+        .map_or(claim == name, |beginning| name.starts_with(beginning))
+}
+
+fn read_item(row: &Row<'_>) -> rusqlite::Result<EntryItem> {
+    Ok(EntryItem {
+        repository: parsed(row, 0)?,
+        digest: parsed(row, 1)?,
+        artifact_type: row.get(2)?,
+        tags: tags(row, 3)?,
+        entry: row.get(4)?,
+    })
+}

@@ -1,0 +1,71 @@
+//! Manifests and blobs: the reads of every pull.
+
+use bytes::Bytes;
+use rusqlite::{Row, params};
+
+use crate::{
+    metadata::{
+        ManifestHead, ManifestRecord, Metadata, MetadataError,
+        columns::{head, parsed, unsigned},
+    },
+    oci::{Digest, Reference, Repository},
+};
+
+const BY_TAG: &str = "SELECT a.digest, a.media_type, c.bytes FROM repositories r
+    JOIN tags t ON t.repository_id = r.id JOIN artifacts a ON a.id = t.artifact_id JOIN contents c ON c.id = a.content_id
+    WHERE r.name = ?1 AND t.tag = ?2";
+const BY_DIGEST: &str = "SELECT a.digest, a.media_type, c.bytes FROM repositories r
+    JOIN artifacts a ON a.repository_id = r.id AND a.digest = ?2 JOIN contents c ON c.id = a.content_id
+    WHERE r.name = ?1";
+const HEAD_BY_TAG: &str = "SELECT a.digest, a.media_type, a.size FROM repositories r
+    JOIN tags t ON t.repository_id = r.id JOIN artifacts a ON a.id = t.artifact_id
+    WHERE r.name = ?1 AND t.tag = ?2";
+const HEAD_BY_DIGEST: &str = "SELECT a.digest, a.media_type, a.size FROM repositories r
+    JOIN artifacts a ON a.repository_id = r.id AND a.digest = ?2
+    WHERE r.name = ?1";
+const BLOB: &str = "SELECT l.size FROM repositories r JOIN links l ON l.repository_id = r.id AND l.digest = ?2 WHERE r.name = ?1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[BY_TAG, BY_DIGEST, HEAD_BY_TAG, HEAD_BY_DIGEST, BLOB];
+
+impl Metadata {
+    /// Returns a manifest that a repository holds.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn manifest(&self, repository: &Repository, reference: &Reference) -> Result<Option<ManifestRecord>, MetadataError> {
+        let read = |row: &Row<'_>| {
+            Ok(ManifestRecord {
+                digest: parsed(row, 0)?,
+                media_type: parsed(row, 1)?,
+                bytes: Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?),
+            })
+        };
+        let (sql, reference) = match reference {
+            Reference::Tag(tag) => (BY_TAG, tag.as_str()),
+            Reference::Digest(digest) => (BY_DIGEST, digest.as_str()),
+        };
+        self.readers().row(sql, [repository.as_str(), reference], read)
+    }
+
+    /// Returns a manifest that a repository holds, without its bytes.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn manifest_head(&self, repository: &Repository, reference: &Reference) -> Result<Option<ManifestHead>, MetadataError> {
+        let (sql, reference) = match reference {
+            Reference::Tag(tag) => (HEAD_BY_TAG, tag.as_str()),
+            Reference::Digest(digest) => (HEAD_BY_DIGEST, digest.as_str()),
+        };
+        self.readers().row(sql, [repository.as_str(), reference], |row| head(row, 0))
+    }
+
+    /// Returns the size of a blob that a repository sees.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Option<u64>, MetadataError> {
+        self.readers()
+            .row(BLOB, params![repository.as_str(), digest.as_str()], |row| unsigned(row, 0))
+    }
+}

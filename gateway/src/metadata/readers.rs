@@ -1,0 +1,63 @@
+//! A few connections that read. Readers never wait for the writer, nor it for them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use rusqlite::{Connection, Params, Row};
+
+use super::{MetadataError, schema::Location};
+
+/// The fewest and the most connections. Each serves one thread at a time; there are about as many as threads that can run.
+const CONNECTIONS: (usize, usize) = (4, 16);
+
+/// The connections. They read what was committed when a statement began.
+pub(super) struct Readers(Vec<Mutex<Connection>>);
+
+impl Readers {
+    pub(super) fn open(location: &Location) -> Result<Self, MetadataError> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = (2 * threads).clamp(CONNECTIONS.0, CONNECTIONS.1);
+        let connections: Result<_, MetadataError> = (0..count).map(|_| Ok(Mutex::new(location.reader()?))).collect();
+        Ok(Self(connections?))
+    }
+
+    /// Returns the first row, where there is one.
+    pub(super) fn row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, MetadataError> {
+        let connection = self.take();
+        let found = || {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params)?;
+            rows.next()?.map(read).transpose()
+        };
+        found().map_err(|error| MetadataError::database("reading", error))
+    }
+
+    /// Returns all rows. The statement bounds them.
+    pub(super) fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, MetadataError> {
+        let connection = self.take();
+        let found = || -> rusqlite::Result<Vec<T>> { connection.prepare_cached(sql)?.query_map(params, read)?.collect() };
+        found().map_err(|error| MetadataError::database("reading", error))
+    }
+
+    /// Returns the first connection that is free: one that was used a moment ago, whose pages and statements are warm.
+    fn take(&self) -> MutexGuard<'_, Connection> {
+        for connection in &self.0 {
+            match connection.try_lock() {
+                Ok(guard) => return guard,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        let last = self.0.last().expect("there are at least four connections");
+        last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,201 @@
+//! What every database has to do, as plain functions over [`Metadata`].
+
+mod artifacts;
+mod jobs;
+mod lists;
+mod model;
+mod plans;
+mod transactions;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::{
+    Applied, Backfill, Command, Edge, EdgeKind, Entry, EntryUpdate, Finding, Job, JobKind, Judged, Metadata, MetadataError,
+    PutManifest, Refused, ScanUpdate, Stamp,
+};
+use crate::oci::{Digest, MediaType, Reference, Repository, Tag};
+
+/// A database in a folder that lives as long as the test.
+struct Database {
+    metadata: Metadata,
+    folder: TempDir,
+}
+
+fn database() -> Database {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = Metadata::open(folder.path()).unwrap();
+    Database { metadata, folder }
+}
+
+fn repository(name: &str) -> Repository {
+    name.parse().unwrap()
+}
+
+fn tag(name: &str) -> Tag {
+    name.parse().unwrap()
+}
+
+fn media_type(name: &str) -> MediaType {
+    name.parse().unwrap()
+}
+
+fn digest(content: &str) -> Digest {
+    Digest::sha256(content.as_bytes())
+}
+
+fn stamp(plugin: &str, version: &str) -> Stamp {
+    Stamp {
+        plugin: plugin.into(),
+        component: digest(version),
+        settings: digest("{}"),
+    }
+}
+
+fn finding(rule: &str) -> Finding {
+    Finding {
+        rule: rule.into(),
+        severity: "high".into(),
+        message: "Mend it.".into(),
+        location: None,
+        help: None,
+        properties: String::new(),
+    }
+}
+
+fn entry(title: &str) -> Entry {
+    Entry {
+        title: title.into(),
+        version: Some("1.0.0".into()),
+        summary: Some("Serves pages".into()),
+        keywords: vec!["http".into(), "reverse-proxy".into()],
+        references: Vec::new(),
+        document: format!("{{\"title\":\"{title}\"}}"),
+    }
+}
+
+fn judged(title: &str, stamp: Stamp) -> Judged {
+    Judged {
+        stamp,
+        artifact_type: "application/vnd.example.thing".into(),
+        entry: Some(entry(title)),
+        findings: vec![finding("thing/one")],
+        failure: None,
+        scan: false,
+    }
+}
+
+/// A manifest that names nothing. Its content is a text.
+fn manifest(name: &str, content: &str, tags: &[&str]) -> PutManifest {
+    PutManifest {
+        repository: repository(name),
+        digest: digest(content),
+        media_type: media_type("application/vnd.oci.image.manifest.v1+json"),
+        bytes: Bytes::copy_from_slice(content.as_bytes()),
+        candidates: vec!["application/vnd.example.thing".into(), "application/vnd.example.other".into()],
+        edges: Vec::new(),
+        subject: None,
+        referrer_type: None,
+        annotations: "{}".into(),
+        tags: tags.iter().map(|name| tag(name)).collect(),
+        judged: None,
+        now: 1_000,
+    }
+}
+
+fn edge(kind: EdgeKind, content: &str) -> Edge {
+    Edge {
+        kind,
+        digest: digest(content),
+        size: content.len() as u64,
+        required: true,
+    }
+}
+
+/// What a scan found, with the manifest that shows it.
+fn scan(name: &str, subject: &str, document: &str) -> ScanUpdate {
+    let content = format!("referrer of {subject} with {document}");
+    ScanUpdate {
+        repository: repository(name),
+        digest: digest(subject),
+        stamp: stamp("thing", "1"),
+        findings: vec![finding("thing/scan")],
+        sarif: Bytes::copy_from_slice(document.as_bytes()),
+        referrer: Some(Box::new(PutManifest {
+            edges: vec![edge(EdgeKind::Config, document)],
+            subject: Some(digest(subject)),
+            referrer_type: Some("application/sarif+json".into()),
+            ..manifest(name, &content, &[])
+        })),
+    }
+}
+
+fn link(name: &str, content: &str) -> Command {
+    Command::LinkBlob {
+        repository: repository(name),
+        digest: digest(content),
+        size: content.len() as u64,
+        upload: None,
+    }
+}
+
+fn delete(name: &str, content: &str) -> Command {
+    Command::DeleteManifest {
+        repository: repository(name),
+        digest: digest(content),
+        expected_tag: None,
+    }
+}
+
+impl Database {
+    async fn apply(&self, command: Command) -> Result<Applied, MetadataError> {
+        self.metadata.apply(command).await
+    }
+
+    /// Applies a command that has to succeed.
+    async fn done(&self, command: Command) -> Applied {
+        self.apply(command).await.unwrap()
+    }
+
+    async fn put(&self, put: PutManifest) -> Applied {
+        self.done(Command::PutManifest(Box::new(put))).await
+    }
+
+    /// Applies a command that has to be refused.
+    async fn refused(&self, command: Command) -> Refused {
+        match self.apply(command).await {
+            Err(MetadataError::Refused(refused)) => refused,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    /// Returns the content of the manifest that a tag means.
+    fn tagged(&self, name: &str, tag_name: &str) -> Option<String> {
+        let record = self
+            .metadata
+            .manifest(&repository(name), &Reference::Tag(tag(tag_name)))
+            .unwrap();
+        record.map(|record| String::from_utf8(record.bytes.to_vec()).unwrap())
+    }
+
+    fn holds(&self, name: &str, content: &str) -> bool {
+        let reference = Reference::Digest(digest(content));
+        self.metadata.manifest_head(&repository(name), &reference).unwrap().is_some()
+    }
+
+    fn sees(&self, name: &str, content: &str) -> bool {
+        self.metadata.blob(&repository(name), &digest(content)).unwrap().is_some()
+    }
+
+    fn revision(&self, prefix: &str) -> u64 {
+        self.metadata.revision(prefix).unwrap()
+    }
+
+    fn found(&self, query: &str) -> Vec<String> {
+        let found = self.metadata.search(query, None, None, 100).unwrap();
+        found
+            .iter()
+            .map(|item| format!("{} {:?}", item.repository, item.tags))
+            .collect()
+    }
+}

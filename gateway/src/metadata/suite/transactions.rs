@@ -1,0 +1,254 @@
+//! Commands happen as a whole or not at all, together or alone, and what was acknowledged stays.
+
+use super::*;
+
+#[tokio::test]
+async fn a_manifest_is_stored_only_where_all_it_names_is_held() {
+    let db = database();
+    db.done(link("team/a", "config")).await;
+    let mut put = manifest("team/a", "m", &["v1", "v2"]);
+    put.edges = vec![
+        edge(EdgeKind::Config, "config"),
+        edge(EdgeKind::Layer, "layer"),
+        edge(EdgeKind::Manifest, "child"),
+        Edge {
+            required: false,
+            ..edge(EdgeKind::Layer, "foreign")
+        },
+    ];
+    let command = Command::PutManifest(Box::new(put.clone()));
+    assert_eq!(
+        db.refused(command.clone()).await,
+        Refused::Missing(vec![digest("layer"), digest("child")])
+    );
+    assert_eq!(db.tagged("team/a", "v1"), None);
+    // What another repository holds does not count.
+    db.done(link("team/b", "layer")).await;
+    db.put(manifest("team/b", "child", &[])).await;
+    assert_eq!(
+        db.refused(command.clone()).await,
+        Refused::Missing(vec![digest("layer"), digest("child")])
+    );
+    db.done(link("team/a", "layer")).await;
+    db.put(manifest("team/a", "child", &[])).await;
+    assert_eq!(db.done(command.clone()).await, Applied::Done);
+    assert_eq!(db.done(command).await, Applied::Existed);
+    assert_eq!(db.tagged("team/a", "v2").as_deref(), Some("m"));
+    assert_eq!(
+        db.metadata.missing(&put.repository, &put.digest).unwrap(),
+        [digest("foreign")]
+    );
+
+    let wrong = Edge {
+        size: 7,
+        ..edge(EdgeKind::Config, "config")
+    };
+    let mut put = manifest("team/a", "wrong", &[]);
+    put.edges = vec![Edge {
+        required: false,
+        ..wrong
+    }];
+    let expected = Refused::Size {
+        digest: digest("config"),
+        said: 7,
+        has: 6,
+    };
+    assert_eq!(db.refused(Command::PutManifest(Box::new(put))).await, expected);
+}
+
+#[tokio::test]
+async fn a_refusal_names_ten_at_most() {
+    let db = database();
+    let mut put = manifest("a", "m", &[]);
+    put.edges = (0..30).map(|n| edge(EdgeKind::Layer, &n.to_string())).collect();
+    let Refused::Missing(missing) = db.refused(Command::PutManifest(Box::new(put))).await else {
+        panic!()
+    };
+    assert_eq!(missing, (0..10).map(|n| digest(&n.to_string())).collect::<Vec<_>>());
+    assert!(!db.metadata.repository_exists(&repository("a")).unwrap());
+}
+
+#[tokio::test]
+async fn refused_commands_leave_those_that_share_their_commit_alone() {
+    let db = database();
+    let mut tasks = Vec::new();
+    for n in 0..600 {
+        let name = format!("r{}", n % 7);
+        let command = match n % 3 {
+            0 => delete(&name, "absent"),
+            1 => link(&name, &n.to_string()),
+            _ => Command::All(vec![
+                link(&name, &n.to_string()),
+                Command::PutManifest(Box::new(manifest(&name, "m", &["v"]))),
+            ]),
+        };
+        let metadata = db.metadata.clone();
+        tasks.push((n, tokio::spawn(async move { metadata.apply(command).await })));
+    }
+    for (n, task) in tasks {
+        let applied = task.await.unwrap();
+        match n % 3 {
+            0 => assert!(matches!(applied, Err(MetadataError::Refused(Refused::Absent)))),
+            _ => assert!(matches!(applied, Ok(Applied::Done)), "{applied:?}"),
+        }
+        assert_eq!(db.sees(&format!("r{}", n % 7), &n.to_string()), n % 3 > 0);
+    }
+}
+
+#[tokio::test]
+async fn all_means_all_or_nothing_and_later_ones_see_earlier_ones() {
+    let db = database();
+    let put = |content: &str, edges: Vec<Edge>| {
+        Command::PutManifest(Box::new(PutManifest {
+            edges,
+            ..manifest("a", content, &[])
+        }))
+    };
+    let index = || put("index", vec![edge(EdgeKind::Manifest, "child")]);
+    let child = || put("child", vec![edge(EdgeKind::Config, "config")]);
+    let before = db.revision("");
+    let command = Command::All(vec![link("a", "config"), index(), child()]);
+    assert_eq!(db.refused(command).await, Refused::Missing(vec![digest("child")]));
+    assert!(!db.sees("a", "config") && !db.holds("a", "child"));
+    assert_eq!(db.revision(""), before);
+    db.done(Command::All(vec![link("a", "config"), child(), index()])).await;
+    assert!(db.sees("a", "config") && db.holds("a", "child") && db.holds("a", "index"));
+    assert!(db.revision("") > before);
+}
+
+#[tokio::test]
+async fn revisions_move_where_something_changed_and_nowhere_else() {
+    let db = database();
+    let all = ["", "team", "team/a", "team/b", "other"];
+    let revisions = || all.map(|prefix| db.revision(prefix));
+    let moved = |before: [u64; 5], after: [u64; 5]| {
+        assert!(before.iter().zip(after).all(|(before, after)| *before <= after));
+        let moved = all
+            .into_iter()
+            .zip(before.into_iter().zip(after))
+            .filter(|(_, (before, after))| before != after);
+        moved.map(|(prefix, _)| prefix).collect::<Vec<_>>()
+    };
+    let set = |word: &str| Command::PluginsChanged { set: word.into() };
+    let entry = |title: &str| {
+        let (repository, digest, judged) = (repository("team/a"), digest("m"), judged(title, stamp("thing", "1")));
+        Command::PutEntry(Box::new(EntryUpdate {
+            repository,
+            digest,
+            judged,
+        }))
+    };
+    let in_a = vec!["", "team", "team/a"];
+    let tag_v = || Command::DeleteTag {
+        repository: repository("team/a"),
+        tag: tag("v"),
+        expected: None,
+    };
+    let steps = [
+        (link("team/a", "x"), in_a.clone()),
+        (link("team/a", "x"), vec![]),
+        (Command::PutManifest(Box::new(manifest("team/a", "m", &["v"]))), in_a.clone()),
+        (entry("one"), in_a.clone()),
+        (entry("one"), vec![]),
+        (Command::PutScan(Box::new(scan("team/a", "m", "{}"))), in_a.clone()),
+        (Command::PutScan(Box::new(scan("other", "m", "{}"))), vec![]),
+        (
+            Command::MountBlob {
+                repository: repository("team/b"),
+                digest: digest("x"),
+                from: vec![repository("team/a")],
+            },
+            vec!["", "team", "team/b"],
+        ),
+        (set("one"), all.to_vec()),
+        (set("one"), vec![]),
+        (set("two"), all.to_vec()),
+        (tag_v(), in_a.clone()),
+        (delete("team/a", "m"), in_a.clone()),
+        (
+            Command::UnlinkBlob {
+                repository: repository("team/a"),
+                digest: digest("x"),
+            },
+            in_a,
+        ),
+        (Command::ClaimJob { now: 1 }, vec![]),
+    ];
+    for (number, (command, expected)) in steps.into_iter().enumerate() {
+        let before = revisions();
+        db.done(command).await;
+        assert_eq!(moved(before, revisions()), expected, "step {number}");
+    }
+    let before = revisions();
+    db.refused(tag_v()).await;
+    assert_eq!(revisions(), before);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_the_process_is_gone() {
+    let db = database();
+    db.done(link("a", "x")).await;
+    db.put(manifest("a", "m", &["v"])).await;
+    // A copy of the files as they are now is what a process would find that starts after this one was killed.
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(db.folder.path()).unwrap() {
+        let path = file.unwrap().path();
+        if !path.to_string_lossy().ends_with("-shm") {
+            std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let found = Database {
+        metadata: Metadata::open(copy.path()).unwrap(),
+        folder: copy,
+    };
+    assert_eq!(found.tagged("a", "v").as_deref(), Some("m"));
+    assert!(found.sees("a", "x"));
+    let Database { metadata, folder } = found;
+    drop(metadata);
+    let found = Database {
+        metadata: Metadata::open(folder.path()).unwrap(),
+        folder,
+    };
+    assert_eq!(found.tagged("a", "v").as_deref(), Some("m"));
+}
+
+#[tokio::test]
+async fn two_writers_of_one_database_wait_for_each_other() {
+    let db = database();
+    let other = Metadata::open(db.folder.path()).unwrap();
+    for n in 0..20 {
+        let (one, two) = (format!("one {n}"), format!("two {n}"));
+        let (first, second) = tokio::join!(db.apply(link("a", &one)), other.apply(link("a", &two)));
+        assert_eq!((first.unwrap(), second.unwrap()), (Applied::Done, Applied::Done));
+        assert!(db.sees("a", &one) && db.sees("a", &two));
+        assert_eq!(other.revision("a").unwrap(), db.revision("a"));
+    }
+}
+
+#[tokio::test]
+async fn unusable_databases_are_refused_with_their_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    drop(Metadata::open(&path).unwrap());
+    let file = std::fs::read_dir(&path).unwrap().next().unwrap().unwrap().path();
+    rusqlite::Connection::open(&file)
+        .unwrap()
+        .pragma_update(None, "user_version", 4_711)
+        .unwrap();
+    match Metadata::open(&path).err().unwrap() {
+        MetadataError::Newer {
+            path,
+            found: 4_711,
+            known: 1,
+        } => assert_eq!(path, file.display().to_string()),
+        other => panic!("{other}"),
+    }
+    std::fs::write(&file, "not a database, but long enough to be taken for one".repeat(100)).unwrap();
+    let error = Metadata::open(&path).err().unwrap().to_string();
+    assert!(
+        error.contains(&file.display().to_string()) && error.contains("another data folder"),
+        "{error}"
+    );
+    let error = Metadata::open(&file).err().unwrap().to_string();
+    assert!(error.contains("cannot be opened"), "{error}");
+}

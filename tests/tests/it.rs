@@ -1,0 +1,14 @@
+//! The gateway over HTTP, in the test's own process: the distribution API, bad input, durability over a restart, who may see what.
+#![allow(missing_docs, reason = "a test is not an interface")]
+
+mod it {
+    mod blobs;
+    mod deletes;
+    mod input;
+    mod listings;
+    mod manifests;
+    mod mounts;
+    mod operate;
+    mod uploads;
+    mod visibility;
+}

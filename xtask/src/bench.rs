@@ -1,0 +1,180 @@
+//! `cargo xtask bench`: Portolan, with and without plugins, beside the reference registry on the same disk.
+//!
+//! All servers run at once; one at a time is loaded, in turns, so that a machine that slows down slows all of them. What the
+//! machine itself can do is measured in the same run.
+
+mod http;
+mod load;
+mod machine;
+mod report;
+mod rows;
+mod server;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, ensure};
+
+use self::{
+    load::{Extent, Loader, Measured},
+    report::{Report, Started},
+    rows::{ROWS, Row},
+    server::{Kind, Server},
+};
+use crate::{
+    process::{cargo, repository, run, step, target},
+    tools,
+};
+
+/// How often every row is measured; the median counts.
+const TURNS: u64 = 3;
+/// How often every server is started to measure how long that takes.
+const STARTS: usize = 7;
+/// The share of operations of a quick run.
+const QUICK_SCALE: f64 = 0.1;
+
+/// What is measured.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Does a tenth of the operations, once, without the rows that take long. Nothing is written to docs/performance.md.
+    #[arg(long)]
+    quick: bool,
+    /// Only these rows, for example push-10kb,manifest-get. Nothing is written to docs/performance.md.
+    #[arg(long, value_delimiter = ',', value_name = "ROW")]
+    rows: Vec<String>,
+    /// How often every row is measured.
+    #[arg(long)]
+    turns: Option<u64>,
+}
+
+/// The programs that take part.
+struct Programs {
+    portolan: PathBuf,
+    registry: PathBuf,
+    plugins: PathBuf,
+}
+
+/// Builds, measures and reports.
+pub(crate) fn bench(options: &Options) -> anyhow::Result<()> {
+    let rows = choose(options)?;
+    let programs = build()?;
+    let folder = target().join("bench-data");
+    remove(&folder)?;
+    let measured = measure(&programs, &folder, &rows, options);
+    // Some gigabytes: they go whether the run succeeded or not.
+    remove(&folder)?;
+    let report = measured?;
+    println!("{}", report.table());
+    if !options.quick && options.rows.is_empty() {
+        let path = repository().join("docs/performance.md");
+        fs::write(&path, report.document()?).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("written to {}", path.display());
+    }
+    Ok(())
+}
+
+fn choose(options: &Options) -> anyhow::Result<Vec<&'static Row>> {
+    for name in &options.rows {
+        let known = || ROWS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+        ensure!(
+            ROWS.iter().any(|row| row.name == name),
+            "there is no row {name}; the rows are {}",
+            known()
+        );
+    }
+    let chosen = ROWS.iter().filter(|row| match options.rows.is_empty() {
+        true => !(options.quick && row.slow),
+        false => options.rows.iter().any(|name| name == row.name),
+    });
+    Ok(chosen.collect())
+}
+
+fn build() -> anyhow::Result<Programs> {
+    step("release build", || {
+        run(&mut cargo([
+            "build",
+            "--release",
+            "--package",
+            "portolan",
+            "--package",
+            "portolan-load",
+        ]))
+    })?;
+    let tools = tools::ensure(&["registry"])?;
+    Ok(Programs {
+        portolan: target().join("release/portolan"),
+        registry: tools.folder().join("registry"),
+        plugins: target().join("plugins"),
+    })
+}
+
+fn measure(programs: &Programs, folder: &Path, rows: &[&'static Row], options: &Options) -> anyhow::Result<Report> {
+    let turns = options.turns.unwrap_or(if options.quick { 1 } else { TURNS });
+    let extent = Extent {
+        scale: if options.quick { QUICK_SCALE } else { 1.0 },
+    };
+    let loader = Loader::new(target().join("release/portolan-load"), extent);
+    let mut report = Report::new(turns);
+    for _ in 0..turns {
+        eprintln!("==> floor");
+        report.floor.extend(loader.floor(&folder.join("floor"))?);
+    }
+    for kind in Kind::ALL {
+        eprintln!("==> starting {}", kind.name());
+        report.started.push(starts(programs, folder, kind)?);
+    }
+    let start = |kind: Kind| Server::start(programs, kind, &folder.join(kind.name()));
+    let servers = Kind::ALL.into_iter().map(start).collect::<anyhow::Result<Vec<Server>>>()?;
+    for row in rows {
+        for turn in 0..turns {
+            for server in servers.iter().filter(|server| row.servers.contains(&server.kind)) {
+                eprintln!("==> {} {} on {}", row.name, turn + 1, server.kind.name());
+                report.measured.push(one(&loader, server, row, turn)?);
+            }
+        }
+    }
+    for server in servers {
+        report.peaks.push((server.kind, server.peak_kib()?));
+        server.stop()?;
+    }
+    Ok(report)
+}
+
+/// Measures a row on a server, and what its plugin did meanwhile.
+fn one(loader: &Loader, server: &Server, row: &Row, turn: u64) -> anyhow::Result<Measured> {
+    let before = server.plugin_seconds()?;
+    let mut measured = loader.row(row.name, server, turn)?;
+    let after = server.plugin_seconds()?;
+    if let (Some(before), Some(after)) = (before, after) {
+        let calls = after.calls - before.calls;
+        measured.plugin_ms = (calls > 0).then(|| (after.seconds - before.seconds) * 1e3 / calls as f64);
+    }
+    Ok(measured)
+}
+
+/// Starts a server on fresh data, again and again on the same, and measures each start and the memory after it. The first one is
+/// left out: it creates the data and compiles the plugins.
+fn starts(programs: &Programs, folder: &Path, kind: Kind) -> anyhow::Result<Started> {
+    let folder = folder.join("starts").join(kind.name());
+    let mut started = Started::new(kind);
+    for number in 0..=STARTS {
+        let server = Server::start(programs, kind, &folder)?;
+        if number > 0 {
+            started.ms.push(server.start_ms);
+            started.idle_kib.push(server.resident_kib()?);
+        }
+        server.stop()?;
+    }
+    Ok(started)
+}
+
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
