@@ -1,5 +1,7 @@
 //! YAML of a chart: parsing under bounds, places in it, and what Helm makes of several documents.
 
+mod loose;
+
 use portolan_plugin_sdk::yaml::{self, Limits, Node, Value, YamlError};
 
 use super::fault::Fault;
@@ -13,14 +15,12 @@ pub const DEPTH_MAX: usize = 100;
 /// Parses all documents of a text. Of a key that is there twice the last counts, as it does for Helm; each such key is returned too.
 pub fn parse(text: &str) -> Result<(Vec<Node>, Vec<YamlError>), YamlError> {
     let bytes_max = usize::try_from(super::package::FILE_BYTES_MAX).unwrap_or(usize::MAX);
-    yaml::parse_lenient(
-        text,
-        &Limits {
-            depth_max: DEPTH_MAX,
-            nodes_max: NODES_MAX,
-            bytes_max,
-        },
-    )
+    let limits = Limits {
+        depth_max: DEPTH_MAX,
+        nodes_max: NODES_MAX,
+        bytes_max,
+    };
+    yaml::parse_lenient(text, &limits).or_else(|error| yaml::parse_lenient(&loose::rewritten(text), &limits).map_err(|_| error))
 }
 
 /// Parses all documents of a file of a chart. What is wrong with it becomes a fault under `rule`; what Helm forgives is noted.
