@@ -166,7 +166,7 @@ fn secrets_are_found_and_not_repeated() {
     let key = ["-----BEGIN ", "PRIVATE KEY-----"].concat();
     let values = format!(
         "auth:\n  password: hunter2\n  existingSecret: name\nallowed:\n  password: fine\nlist:\n  - token: \"\"\n  - apiKey: a8f5f167\npin: 1\n\
-         user:\n  passwd: 1234\ntls:\n  key: |\n    {key}\n"
+         user:\n  passwd: 1234\ntls:\n  key: |\n    {key}\n    MIIEpAIBAAKCAQEA\n"
     );
     let package = Package::good().file("web/values.yaml", values);
     check(&[(
