@@ -71,6 +71,8 @@ pub struct Entry {
     pub link: Option<String>,
     /// The permission bits.
     pub mode: u32,
+    /// When the content was last changed, in seconds since 1970. Only tar says so.
+    pub modified: Option<u64>,
 }
 
 /// Why an archive cannot be read.

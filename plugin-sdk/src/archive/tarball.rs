@@ -150,12 +150,14 @@ impl Extended {
         let kind = kind(header.entry_type(), &path);
         // Some writers leave the field empty, and nothing depends on it.
         let mode = header.mode().unwrap_or_default();
+        let modified = header.mtime().ok();
         Ok(Entry {
             path,
             kind,
             size,
             link,
             mode,
+            modified,
         })
     }
 }

@@ -100,6 +100,7 @@ fn entry<R: Read>(file: &ZipFile<'_, R>, limits: &Limits) -> Result<Entry, Archi
         size: file.get_metadata().uncompressed_size,
         link: None,
         mode: mode.unwrap_or(0o644) & 0o7777,
+        modified: None,
     })
 }
 

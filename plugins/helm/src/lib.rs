@@ -5,18 +5,21 @@
 
 pub mod admit;
 pub mod chart;
+pub mod compare;
 pub mod index;
 pub mod opened;
+pub mod render;
 pub mod rule;
 pub mod scan;
+pub mod serve;
 pub mod spec;
 #[cfg(test)]
 mod testing;
 pub mod validate;
 
 use portolan_plugin_sdk::{
-    Admitter, Artifact, Context, Descriptor, Entry, Error, Finding, Indexer, Plugin, Push, Scanner, Spec, Validator, Verdict,
-    plugin,
+    Admitter, Artifact, Catalog, Change, Comparer, Content, Context, Descriptor, Entry, Error, Finding, Indexer, Options, Plugin,
+    Push, Refusal, Renderer, Request, Response, Scanner, Service, Spec, Validator, Verdict, plugin,
 };
 
 use chart::PROVENANCE_TYPE;
@@ -26,11 +29,11 @@ use validate::layout::{self, Layout};
 /// The plugin.
 pub struct Helm;
 
-plugin!(Helm: validator, admitter, indexer, scanner);
+plugin!(Helm: validator, admitter, indexer, renderer, scanner, comparer, service);
 
 impl Plugin for Helm {
     fn spec() -> Spec {
-        spec::spec()
+        render::views().into_iter().fold(spec::spec(), Spec::view)
     }
 }
 
@@ -95,5 +98,27 @@ impl Scanner for Helm {
         let layer = opened::chart_layer(artifact)?;
         let chart = opened::chart(artifact, &layer)?;
         Ok(scan::chart(chart.as_ref().as_ref(), &layer.digest, &settings.secrets_allow))
+    }
+}
+
+impl Renderer for Helm {
+    fn render(_: &Context, artifact: &Artifact, view: &str, options: &Options) -> Result<Content, Error> {
+        render::render(artifact, view, options)
+    }
+}
+
+impl Comparer for Helm {
+    fn compare(_: &Context, before: &Artifact, after: &Artifact) -> Result<Vec<Change>, Error> {
+        compare::compare(before, after)
+    }
+}
+
+impl Service for Helm {
+    fn serve(_: &Context, request: &Request, response: &Response, catalog: &Catalog) -> Result<(), Error> {
+        serve::serve(request, response, catalog)
+    }
+
+    fn explain(_: &Context, _: &Request, refusal: &Refusal, response: &Response) -> Result<(), Error> {
+        serve::answer::explain(response, refusal)
     }
 }
