@@ -193,7 +193,8 @@ struct PluginsTable {
     queue_max: Option<usize>,
     queue_wait_max: Option<Time>,
     results_cache_bytes_max: Option<Size>,
-    compile_memory_max: Option<Size>,
+    component_bytes_max: Option<Size>,
+    compile_memory_bytes_max: Option<Size>,
     compile_time_max: Option<Time>,
     limits: LimitsTable,
     /// Plugins by name.
@@ -211,7 +212,11 @@ enum Failure {
 #[serde(deny_unknown_fields, default)]
 struct LimitsTable {
     memory_bytes_max: Option<Size>,
+    table_elements_max: Option<u64>,
+    handles_max: Option<u32>,
+    transfer_bytes_max: Option<Size>,
     call_time_max: Option<Time>,
+    log_lines_max: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -365,10 +370,44 @@ impl HttpTable {
 
 impl PluginsTable {
     fn into_config(self, folder: Option<PathBuf>, data: &Path) -> plugin_host::Config {
-        let _ = data;
-        let mut config = plugin_host::Config { folder: folder.or(self.folder).or_else(beside), ..plugin_host::Config::default() };
+        let mut config = plugin_host::Config::default();
+        config.folder = folder.or(self.folder).or_else(beside);
+        config.cache = data.join("code");
+        config.threads = self.threads;
+        config.limits = config.limits.with(&self.limits.into());
         set(&mut config.failure, self.failure);
+        set(&mut config.queue_max, self.queue_max);
+        set(&mut config.queue_wait_max, self.queue_wait_max);
+        set(&mut config.results_cache_bytes_max, self.results_cache_bytes_max);
+        set(&mut config.component_bytes_max, self.component_bytes_max);
+        set(&mut config.compile.memory_bytes_max, self.compile_memory_bytes_max);
+        set(&mut config.compile.time_max, self.compile_time_max);
+        config.per_plugin = self.plugin.into_iter().map(|(name, table)| (name, table.into())).collect();
         config
+    }
+}
+
+impl From<PluginTable> for plugin_host::PluginConfig {
+    fn from(table: PluginTable) -> Self {
+        Self {
+            enabled: table.enabled.unwrap_or(true),
+            settings: table.settings,
+            limits: table.limits.into(),
+            failure: table.failure.map(Into::into),
+        }
+    }
+}
+
+impl From<LimitsTable> for plugin_host::LimitOverrides {
+    fn from(table: LimitsTable) -> Self {
+        Self {
+            memory_bytes_max: table.memory_bytes_max.map(Into::into),
+            table_elements_max: table.table_elements_max,
+            handles_max: table.handles_max,
+            transfer_bytes_max: table.transfer_bytes_max.map(Into::into),
+            call_time_max: table.call_time_max.map(Into::into),
+            log_lines_max: table.log_lines_max,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! module, and no read transaction outlives a call.
 
 mod apply;
+mod checkpoints;
 mod columns;
 mod command;
 mod entry;
@@ -27,7 +28,7 @@ pub use record::{
     ReferenceRecord, ReferrerRecord, Related, Stamp, UploadRecord,
 };
 
-use self::{readers::Readers, schema::Location, writer::Writer};
+use self::{checkpoints::Checkpoints, readers::Readers, schema::Location, writer::Writer};
 
 /// The metadata of a registry. Cheap to clone; when the last clone is dropped, the database is closed.
 #[derive(Clone)]
@@ -48,7 +49,8 @@ impl Metadata {
         let location = Location::prepare(folder)?;
         let connection = location.writer()?;
         let readers = Readers::open(&location)?;
-        let writer = Writer::start(connection).map_err(|error| location.unusable(&error))?;
+        let checkpoints = Checkpoints::start(location.checkpointer()?).map_err(|error| location.unusable(error))?;
+        let writer = Writer::start(connection, checkpoints).map_err(|error| location.unusable(error))?;
         Ok(Self(Arc::new(Shared { readers, writer })))
     }
 

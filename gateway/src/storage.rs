@@ -8,6 +8,11 @@
 
 mod fs;
 mod memory;
+<<<<<<< HEAD
+#[cfg(test)]
+mod suite;
+=======
+>>>>>>> main
 
 use std::{ops::Range, sync::Arc};
 
@@ -16,7 +21,11 @@ use futures_util::stream::BoxStream;
 
 use crate::oci::Digest;
 
+<<<<<<< HEAD
+pub use fs::{FsStorage, create_folder_durably};
+=======
 pub use fs::FsStorage;
+>>>>>>> main
 pub use memory::MemoryStorage;
 
 /// The longest piece that [`Storage::read`] yields and that callers should gather for [`Storage::write_part`], in bytes.
@@ -85,7 +94,7 @@ pub trait Storage: Send + Sync + 'static {
     async fn tail(&self, upload: &str, size: u64) -> Result<(u64, Bytes), StorageError>;
 
     /// Makes the first `size` bytes of an upload the content of `digest`, durably. The upload is gone afterwards. Content that is there
-    /// already stays as it is.
+    /// already may be replaced: it is the same.
     async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError>;
 
     /// Forgets an upload. It is no error where there is none.
@@ -104,7 +113,7 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns a range of some content at once, for ranges of at most a few [`PIECE_BYTES_MAX`]. The answer ends early where the content does.
     async fn read_at(&self, digest: &Digest, range: Range<u64>) -> Result<Bytes, StorageError>;
 
-    /// Removes some content. It is no error where there is none.
+    /// Removes some content. It is no error where there is none, and it need not be durable: what a crash brings back has no links.
     async fn delete(&self, digest: &Digest) -> Result<(), StorageError>;
 }
 

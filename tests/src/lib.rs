@@ -15,4 +15,4 @@ pub mod tool;
 pub use answer::Answer;
 pub use gateway::TestGateway;
 pub use image::{EMPTY, IMAGE_CONFIG, INDEX, MANIFEST, digest, digest512, index, manifest};
-pub use raw::raw;
+pub use raw::{raw, truncated};

@@ -19,6 +19,8 @@ use tempfile::TempDir;
 const READY: &str = "portolan is ready at http://";
 /// How long the gateway may take to start. It compiles its plugins, on a machine that may be busy.
 const START_MAX: Duration = Duration::from_secs(120);
+/// How much of the gateway's log is shown where something went wrong.
+const LOG_BYTES_MAX: usize = 8000;
 
 /// How a gateway is started.
 #[derive(Debug, Default)]
@@ -139,12 +141,12 @@ impl GatewayProcess {
         self.child.id()
     }
 
-    /// Returns what the gateway wrote to standard error.
+    /// Returns the end of what the gateway wrote to standard error.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read(&self.log)
-            .map(|log| String::from_utf8_lossy(&log).into_owned())
-            .unwrap_or_default()
+        let log = fs::read(&self.log).unwrap_or_default();
+        let end = log.get(log.len().saturating_sub(LOG_BYTES_MAX)..).unwrap_or_default();
+        String::from_utf8_lossy(end).into_owned()
     }
 
     /// Returns what the gateway answers to a GET, which must succeed, as JSON.

@@ -170,6 +170,14 @@ impl Tool {
         Ok(printed)
     }
 
+    /// Runs it and returns what it printed, however it ended.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn printed(self) -> anyhow::Result<String> {
+        self.run().map(|(_, _, printed)| printed)
+    }
+
     fn run(mut self) -> anyhow::Result<(bool, String, String)> {
         // The first words are the program that bounds the time.
         let line = self

@@ -40,6 +40,6 @@ fn deny_command(deny: &Path) -> std::process::Command {
     // Advisories would need a database from the network; bans and licences are decided by the lock file.
     command
         .current_dir(crate::process::repository())
-        .args(["--offline", "check", "bans", "licenses"]);
+        .args(["--locked", "check", "bans", "licenses"]);
     command
 }

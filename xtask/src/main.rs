@@ -2,10 +2,12 @@
 
 mod bench;
 mod check;
+mod guests;
 mod process;
 mod serve;
 mod test;
 mod tools;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -45,6 +47,8 @@ enum Task {
         /// The tools, by their names in xtask/tools.toml.
         names: Vec<String>,
     },
+    /// Builds the plugins, the example plugins and the guests of the tests.
+    Guests,
     /// Repeats what the gateway prints, and says what to try once it is ready.
     #[command(hide = true)]
     Announce,
@@ -69,6 +73,12 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Tools { names } => {
             let tools = tools::ensure(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
             println!("the tools are in {}", tools.folder().display());
+            Ok(())
+        }
+        Task::Guests => {
+            for built in guests::build_guests(guests::Options::All)? {
+                println!("{:>9} bytes  {}  {}", built.bytes, built.name, built.path.display());
+            }
             Ok(())
         }
         Task::Announce => serve::announce(),

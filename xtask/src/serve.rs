@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::Context;
 
-use crate::process::{cargo, run, step, target};
+use crate::{
+    guests::{Options, build_guests},
+    process::{cargo, run, step, target},
+};
 
 /// What the gateway's line begins with when it is ready; the URL follows.
 const READY: &str = "portolan is ready at ";
@@ -16,6 +19,7 @@ const READY: &str = "portolan is ready at ";
 /// Builds everything and becomes the gateway.
 pub(crate) fn serve(arguments: &[String]) -> anyhow::Result<()> {
     step("gateway", || run(&mut cargo(["build", "--workspace", "--bin", "portolan"])))?;
+    step("plugins", || build_guests(Options::Plugins).map(drop))?;
     // The gateway takes the place of this process, so that signals reach it as if it had been started by hand. What follows its
     // ready line is said by a helper that reads its output.
     let mut helper = Command::new(std::env::current_exe()?)
@@ -52,13 +56,13 @@ const TRY: &str = r"
 Try in another terminal:
 
   helm create web && helm package web
-  helm push web-0.1.0.tgz oci://{host}/team
-  helm show chart oci://{host}/team/web
+  helm push --plain-http web-0.1.0.tgz oci://{host}/team
+  helm show chart --plain-http oci://{host}/team/web
   helm repo add team {url}/helm/team && helm search repo team
   curl {url}/v2/team/web/_portolan/artifacts/0.1.0
 
   echo hello > note.txt
-  oras push {host}/notes/hello:1 note.txt --artifact-type application/vnd.example.note
+  oras push --plain-http {host}/notes/hello:1 note.txt --artifact-type application/vnd.example.note
   curl {url}/v2/_portolan/types
 
 Stop it with Ctrl-C.";

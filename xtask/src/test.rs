@@ -2,6 +2,7 @@
 
 use crate::{
     check,
+    guests::{Options, build_guests},
     process::{cargo, run, step, target},
     tools,
 };
@@ -14,6 +15,7 @@ pub(crate) fn test(arguments: &[String]) -> anyhow::Result<()> {
     step("programs and tests", || {
         run(&mut cargo(["build", "--workspace", "--bins", "--tests"]))
     })?;
+    step("plugins and guests", || build_guests(Options::All).map(drop))?;
     step("tests", || {
         let mut command = cargo(["test", "--workspace", "--no-fail-fast"]);
         command

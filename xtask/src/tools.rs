@@ -112,3 +112,34 @@ fn link(path: &Path, link: &Path) -> anyhow::Result<()> {
         .and_then(|()| fs::rename(&aside, link))
         .with_context(|| format!("cannot link {} to {}", link.display(), path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tool_has_one_name_and_a_pinned_version() {
+        let table: Table = toml::from_str(include_str!("../tools.toml")).unwrap();
+        let built = table.go.values().chain(table.cargo.values());
+        assert!(built.clone().all(|tool| {
+            tool.version
+                .trim_start_matches('v')
+                .starts_with(|first: char| first.is_ascii_digit())
+        }));
+        let names: Vec<&String> = table.go.keys().chain(table.cargo.keys()).chain(table.apt.keys()).collect();
+        let unique: std::collections::BTreeSet<&&String> = names.iter().collect();
+        assert_eq!(unique.len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn links_follow_the_pin() {
+        let folder = std::env::temp_dir().join(format!("xtask-links-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        for target in ["tool-v1", "tool-v1", "tool-v2"] {
+            link(Path::new(target), &folder.join("tool")).unwrap();
+            assert_eq!(fs::read_link(folder.join("tool")).unwrap(), Path::new(target));
+        }
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

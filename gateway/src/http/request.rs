@@ -1,9 +1,12 @@
 //! What handlers take from a request.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
-    body::Body,
+    body::{Body, BodyDataStream},
     http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
@@ -19,20 +22,26 @@ use crate::{
 /// The most items of one page, and how many a page has when the request does not say.
 pub(super) const PAGE_MAX: usize = 1_000;
 
+/// How much of a body that nobody wants is read, and for how long, so that the client sees the answer.
+const UNWANTED_BYTES_MAX: usize = 16 << 20;
+const UNWANTED_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// One request.
 pub(super) struct Call<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) caller: Caller,
     head: Parts,
     /// Bodies can be sent to another thread but not shared; handlers share the rest while they wait.
-    body: Mutex<Body>,
+    body: Mutex<Frames>,
+    has_body: bool,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(gateway: &'a Gateway, request: Request<Body>) -> Self {
         let caller = Caller::anonymous(gateway.anonymous.clone());
         let (head, body) = request.into_parts();
-        Self { gateway, caller, head, body: Mutex::new(body) }
+        let has_body = !axum::body::HttpBody::is_end_stream(&body);
+        Self { gateway, caller, head, body: Mutex::new(Frames(Some(body.into_data_stream()))), has_body }
     }
 
     /// Returns what reads for the caller.
@@ -89,7 +98,7 @@ impl<'a> Call<'a> {
 
     /// Says whether the request has a body.
     pub(super) fn has_body(&self) -> bool {
-        !axum::body::HttpBody::is_end_stream(&*self.body.lock().unwrap_or_else(PoisonError::into_inner))
+        self.has_body
     }
 
     /// Returns the body as a chunk of an upload, beginning where the request says.
@@ -101,14 +110,17 @@ impl<'a> Call<'a> {
     /// Returns the body as it comes. It breaks off where the client pauses for too long.
     pub(super) fn into_stream(self) -> registry::Body {
         let idle_max = self.gateway.config.idle_max;
-        let frames = self.body.into_inner().unwrap_or_else(PoisonError::into_inner).into_data_stream();
-        let stream = futures_util::stream::unfold(Some(frames), move |frames| async move {
-            let mut frames = frames?;
-            match tokio::time::timeout(idle_max, frames.next()).await {
-                Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(frames))),
-                Ok(Some(Err(error))) => Some((Err(broken(&error)), None)),
-                Ok(None) => None,
-                Err(_) => Some((Err(format!("nothing came for {} seconds", idle_max.as_secs())), None)),
+        let frames = self.body.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let stream = futures_util::stream::unfold(frames, move |mut frames| async move {
+            let next = tokio::time::timeout(idle_max, frames.0.as_mut()?.next()).await;
+            match next {
+                Ok(Some(Ok(bytes))) => Some((Ok(bytes), frames)),
+                Ok(Some(Err(error))) => Some((Err(broken(&error)), frames.ended())),
+                Ok(None) => {
+                    frames.ended();
+                    None
+                }
+                Err(_) => Some((Err(format!("nothing came for {} seconds", idle_max.as_secs())), frames.ended())),
             }
         });
         stream.boxed()
@@ -134,6 +146,38 @@ impl<'a> Call<'a> {
             body.extend_from_slice(&piece);
         }
         if body.len() as u64 > bytes_max { too_large(body.len() as u64) } else { Ok(body.freeze()) }
+    }
+}
+
+/// The body of a request as it comes.
+///
+/// A client that is refused while it still sends would see its connection reset, and not the answer, if the rest were left unread. So what
+/// nobody wants any more is read on in the background, within limits.
+struct Frames(Option<BodyDataStream>);
+
+impl Frames {
+    /// There is nothing more to come.
+    fn ended(mut self) -> Self {
+        self.0 = None;
+        self
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        let frames = self.0.take().filter(|frames| !axum::body::HttpBody::is_end_stream(frames));
+        if let (Some(frames), Ok(runtime)) = (frames, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(tokio::time::timeout(UNWANTED_TIME_MAX, read_unwanted(frames)));
+        }
+    }
+}
+
+async fn read_unwanted(mut frames: BodyDataStream) {
+    let mut read = 0;
+    while read < UNWANTED_BYTES_MAX
+        && let Some(Ok(bytes)) = frames.next().await
+    {
+        read += bytes.len();
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, Request, Response, header},
+    http::{HeaderName, HeaderValue, Request, Response, Version, header},
 };
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -145,6 +145,7 @@ async fn answer(gateway: &Gateway, request: Request<Body>, begin: Instant, id: u
     let route = route::parse(&path);
     let name = route.as_ref().map_or("unknown", route::Route::name);
     let is_api = path.starts_with("/v2");
+    let sends_body = request.version() < Version::HTTP_2 && !axum::body::HttpBody::is_end_stream(request.body());
     let answered = match route {
         Ok(route) => super::dispatch(gateway, route, request).await,
         Err(error) => Err(HttpError::from(error)),
@@ -153,6 +154,10 @@ async fn answer(gateway: &Gateway, request: Request<Body>, begin: Instant, id: u
     let mut response = answered.unwrap_or_else(HttpError::into_response);
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, value(format!("{id:x}")));
+    if sends_body && said.is_some() {
+        // The rest of the body may be unread, and then the connection ends here: the client must not send the next request on it.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if is_api {
         headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     }

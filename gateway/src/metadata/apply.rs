@@ -99,20 +99,23 @@ impl<'a> Writing<'a> {
     }
 
     /// Applies a command in a savepoint of its own: where it is refused, nothing of it remains, and the others of the transaction stay.
-    pub(super) fn apply(&mut self, command: Command) -> Result<Applied, Abort> {
+    ///
+    /// # Errors
+    /// The outer error means that the transaction cannot be committed any more.
+    pub(super) fn apply(&mut self, command: Command) -> rusqlite::Result<Result<Applied, Abort>> {
         self.execute(SAVEPOINT, [])?;
         let changed = self.changed.len();
-        let applied = self.run(command);
+        let applied = match self.run(command) {
+            // Some failures, a full disk among them, end the whole transaction.
+            Err(Abort::Database(error)) if self.connection.is_autocommit() => return Err(error),
+            applied => applied,
+        };
         if applied.is_err() {
             self.changed.truncate(changed);
-            // Some failures, a full disk among them, end the whole transaction.
-            if self.connection.is_autocommit() {
-                return applied;
-            }
             self.execute(ROLLBACK_TO, [])?;
         }
         self.execute(RELEASE, [])?;
-        applied
+        Ok(applied)
     }
 
     /// Moves the revisions of everything that changed: once, however many commands of the transaction changed it.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::MetadataError;
 
@@ -20,22 +20,24 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Prepared statements that a connection keeps: more than there are.
 const STATEMENTS: usize = 128;
 
-/// How the connection that writes is set up. WAL with `FULL` syncs at each commit. The log is written back every 2 048 pages (8 MiB), in
-/// about the time of ten commits, and its file is cut to 64 MiB where a reader made it grow.
+/// How the connection that writes is set up. WAL with `FULL` syncs at each commit. The log is usually written back by another thread; where
+/// that never reaches its end, the writer does the rest at 8 192 pages (32 MiB) and begins the log anew.
 const WRITING: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
-    PRAGMA wal_autocheckpoint = 2048;
+    PRAGMA wal_autocheckpoint = 8192;
     PRAGMA journal_size_limit = 67108864;
     PRAGMA cache_size = -16384;
     PRAGMA temp_store = MEMORY;";
 
-/// How connections that read are set up. Pages come from the mapped file and not from a cache of each connection, which every commit
-/// would empty; the mapping costs address space alone.
+/// How the connection that writes the log back is set up.
+const CHECKPOINTING: &str = "PRAGMA synchronous = FULL;";
+
+/// How connections that read are set up. Mapping the file instead of caching pages was measured: it is no faster, and each connection's
+/// mapping counts as memory of the process.
 const READING: &str = "
     PRAGMA query_only = TRUE;
-    PRAGMA mmap_size = 1073741824;
-    PRAGMA cache_size = -2048;
+    PRAGMA cache_size = -8192;
     PRAGMA temp_store = MEMORY;";
 
 /// Where a database is.
@@ -46,7 +48,7 @@ impl Location {
     /// Creates the folder where it does not exist, durably.
     pub(super) fn prepare(folder: &Path) -> Result<Self, MetadataError> {
         let location = Self(folder.join(FILE));
-        create_folder(folder).map_err(|error| location.unusable(&error))?;
+        create_folder(folder).map_err(|error| location.unusable(error))?;
         Ok(location)
     }
 
@@ -55,11 +57,10 @@ impl Location {
         let open = || -> rusqlite::Result<(Connection, i64)> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&self.0, flags)?;
-            connection.busy_timeout(BUSY)?;
             let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
             Ok((connection, found))
         };
-        let (connection, found) = open().map_err(|error| self.unusable(&error))?;
+        let (connection, found) = open().map_err(|error| self.unusable(error))?;
         let known = MIGRATIONS.len().try_into().unwrap_or(i64::MAX);
         if found > known {
             return Err(MetadataError::Newer {
@@ -69,36 +70,55 @@ impl Location {
             });
         }
         let ready = || {
-            connection.execute_batch(WRITING)?;
-            connection.set_prepared_statement_cache_capacity(STATEMENTS);
-            migrate(&connection, found)
+            set_up(&connection, WRITING)?;
+            migrate(&connection, found)?;
+            connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))
         };
-        ready().map_err(|error| self.unusable(&error))?;
-        Ok(connection)
+        let mode: String = ready().map_err(|error| self.unusable(error))?;
+        if mode == "wal" {
+            Ok(connection)
+        } else {
+            Err(self.unusable("the file system offers no shared memory for a write-ahead log"))
+        }
     }
 
     /// Opens a connection that reads.
     pub(super) fn reader(&self) -> Result<Connection, MetadataError> {
-        let open = || {
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(&self.0, flags)?;
-            connection.busy_timeout(BUSY)?;
-            connection.execute_batch(READING)?;
-            connection.set_prepared_statement_cache_capacity(STATEMENTS);
-            Ok(connection)
-        };
-        open().map_err(|error: rusqlite::Error| self.unusable(&error))
+        self.another(OpenFlags::SQLITE_OPEN_READ_ONLY, READING)
     }
 
-    pub(super) fn unusable(&self, error: &dyn std::error::Error) -> MetadataError {
+    /// Opens a connection that writes the log back.
+    pub(super) fn checkpointer(&self) -> Result<Connection, MetadataError> {
+        self.another(OpenFlags::SQLITE_OPEN_READ_WRITE, CHECKPOINTING)
+    }
+
+    fn another(&self, access: OpenFlags, pragmas: &str) -> Result<Connection, MetadataError> {
+        let open = || {
+            let connection = Connection::open_with_flags(&self.0, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            set_up(&connection, pragmas)?;
+            Ok(connection)
+        };
+        open().map_err(|error: rusqlite::Error| self.unusable(error))
+    }
+
+    pub(super) fn unusable(&self, why: impl std::fmt::Display) -> MetadataError {
         MetadataError::Open {
             path: self.0.display().to_string(),
             reason: format!(
-                "{error}; check that the folder can be written to and that the file is the database of a gateway, or choose another \
+                "{why}; check that the folder can be written to and that the file is the database of a gateway, or choose another \
                  data folder"
             ),
         }
     }
+}
+
+/// Sets up a connection.
+fn set_up(connection: &Connection, pragmas: &str) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    // Otherwise statements are planned again for other parameters, which costs twice what it takes to run them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.execute_batch(pragmas)
 }
 
 /// Runs the scripts that the database has not seen yet, each with its version in one transaction.

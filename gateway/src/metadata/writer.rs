@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Applied, Command, MetadataError,
     apply::{Abort, Writing},
+    checkpoints::Checkpoints,
 };
 
 /// The most commands of one transaction.
@@ -36,11 +37,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    pub(super) fn start(connection: Connection, checkpoints: Checkpoints) -> std::io::Result<Self> {
         let (requests, waiting) = mpsc::channel(WAITING_MAX);
         let thread = std::thread::Builder::new()
             .name("metadata".into())
-            .spawn(move || run(&connection, waiting))?;
+            .spawn(move || run(&connection, waiting, checkpoints))?;
         Ok(Self {
             requests: Some(requests),
             thread: Mutex::new(Some(thread)),
@@ -71,14 +72,16 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, mut waiting: mpsc::Receiver<Request>) {
+fn run(connection: &Connection, mut waiting: mpsc::Receiver<Request>, mut checkpoints: Checkpoints) {
     let mut requests = Vec::with_capacity(BATCH_MAX);
     while waiting.blocking_recv_many(&mut requests, BATCH_MAX) > 0 {
+        let count = requests.len();
         let (commands, callers): (Vec<_>, Vec<_>) = requests.drain(..).map(|request| (request.command, request.answer)).unzip();
         for (caller, answer) in callers.into_iter().zip(apply_batch(connection, commands)) {
             // Who went away is not told; the command is done nevertheless.
             drop(caller.send(answer));
         }
+        checkpoints.written(count);
     }
 }
 
@@ -114,11 +117,7 @@ fn try_batch(connection: &Connection, commands: Vec<Command>) -> rusqlite::Resul
     let mut writing = Writing::new(connection);
     let mut answers = Vec::with_capacity(commands.len());
     for command in commands {
-        match writing.apply(command) {
-            // The failure ended the transaction, and with it the commands before.
-            Err(Abort::Database(error)) if connection.is_autocommit() => return Err(error),
-            answer => answers.push(answer),
-        }
+        answers.push(writing.apply(command)?);
     }
     writing.move_revisions()?;
     execute(connection, COMMIT)?;

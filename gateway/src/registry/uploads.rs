@@ -297,6 +297,7 @@ impl Registry {
 
     /// Stores content that fits into one part at one go, and returns its size. Nothing is linked.
     pub(super) async fn store_small(&self, digest: &Digest, chunk: Chunk) -> Result<u64, RegistryError> {
+        self.blob_limit().check(chunk.length.unwrap_or_default())?;
         let content = take_small(digest, chunk).await?;
         let size = content.iter().map(|piece| piece.len() as u64).sum();
         self.storage().put(digest, content).await?;

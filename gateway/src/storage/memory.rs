@@ -2,11 +2,12 @@
 
 use std::{
     collections::HashMap,
+    io,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::{PIECE_BYTES_MAX, Pieces, Storage, StorageError};
@@ -19,10 +20,11 @@ pub struct MemoryStorage {
     shared: Arc<Mutex<Shared>>,
 }
 
+/// Content and parts stay in the pieces in which they came.
 #[derive(Default)]
 struct Shared {
-    content: HashMap<Digest, Bytes>,
-    uploads: HashMap<String, Vec<Bytes>>,
+    content: HashMap<Digest, Vec<Bytes>>,
+    uploads: HashMap<String, Vec<Vec<Bytes>>>,
 }
 
 impl MemoryStorage {
@@ -36,30 +38,70 @@ impl MemoryStorage {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn content(&self, digest: &Digest) -> Result<Bytes, StorageError> {
+    fn content(&self, digest: &Digest) -> Result<Vec<Bytes>, StorageError> {
         self.shared().content.get(digest).cloned().ok_or_else(|| StorageError::Absent(digest.clone()))
     }
 }
 
 impl Shared {
-    fn upload(&mut self, upload: &str) -> Result<&mut Vec<Bytes>, StorageError> {
+    fn upload(&mut self, upload: &str) -> Result<&mut Vec<Vec<Bytes>>, StorageError> {
         self.uploads.get_mut(upload).ok_or_else(|| StorageError::UploadAbsent(upload.to_owned()))
     }
 }
 
-fn joined(pieces: &[Bytes]) -> Bytes {
-    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    for piece in pieces {
-        whole.extend_from_slice(piece);
-    }
-    whole.freeze()
+fn size_of(pieces: &[Bytes]) -> u64 {
+    pieces.iter().map(|piece| piece.len() as u64).sum()
 }
 
-/// Returns a range of some content, cut at its end.
-fn cut(content: &Bytes, range: Range<u64>) -> Bytes {
-    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
-    let (start, end) = (at(range.start), at(range.end));
-    content.slice(start..end.max(start))
+/// Returns a range of some pieces, cut at their end, without copying.
+fn slice(pieces: &[Bytes], range: Range<u64>) -> Vec<Bytes> {
+    let (mut cut, mut begin) = (Vec::new(), 0);
+    for piece in pieces {
+        let within = |offset: u64| usize::try_from(offset.saturating_sub(begin)).unwrap_or(usize::MAX).min(piece.len());
+        let (start, end) = (within(range.start), within(range.end));
+        if start < end {
+            cut.push(piece.slice(start..end));
+        }
+        begin += piece.len() as u64;
+    }
+    cut
+}
+
+/// Finds the parts that end by `size`, on which others can follow. Returns their number and where they end.
+fn whole_parts(parts: &[Vec<Bytes>], size: u64, part_bytes_min: usize) -> (usize, u64) {
+    let (mut count, mut end) = (0, 0);
+    for part in parts {
+        let bytes = size_of(part);
+        if bytes < part_bytes_min as u64 || end + bytes > size {
+            break;
+        }
+        (count, end) = (count + 1, end + bytes);
+    }
+    (count, end)
+}
+
+/// Forgets what follows `offset`, or tells where the upload can be continued instead.
+fn cut(parts: &mut Vec<Vec<Bytes>>, offset: u64, part_bytes_min: usize) -> Result<(), u64> {
+    if part_bytes_min == 0 {
+        // Parts have no meaning then: an upload can be continued at any byte.
+        let whole = parts.concat();
+        if size_of(&whole) < offset {
+            return Err(size_of(&whole));
+        }
+        *parts = vec![slice(&whole, 0..offset)];
+        return Ok(());
+    }
+    let (count, end) = whole_parts(parts, offset, part_bytes_min);
+    if end != offset {
+        return Err(whole_parts(parts, u64::MAX, part_bytes_min).1);
+    }
+    parts.truncate(count);
+    Ok(())
+}
+
+/// What is wrong where fewer bytes are there than the caller knows of.
+fn too_few(doing: String) -> StorageError {
+    StorageError::Failed { doing, source: io::Error::new(io::ErrorKind::UnexpectedEof, "fewer bytes are there") }
 }
 
 #[async_trait::async_trait]
@@ -75,22 +117,10 @@ impl Storage for MemoryStorage {
     }
 
     async fn write_part(&self, upload: &str, offset: u64, part: Vec<Bytes>) -> Result<(), StorageError> {
-        let least = self.part_bytes_min;
         let mut shared = self.shared();
         let parts = shared.upload(upload)?;
-        let (mut kept, mut end) = (0, 0_u64);
-        while end < offset && let Some(next) = parts.get(kept) {
-            (kept, end) = (kept + 1, end + next.len() as u64);
-        }
-        if end != offset {
-            return Err(StorageError::Offset { offset, expected: end });
-        }
-        // What came before has to stand on its own as a part of an object.
-        if let Some(short) = kept.checked_sub(1).and_then(|last| parts.get(last)).filter(|last| last.len() < least) {
-            return Err(StorageError::Offset { offset, expected: end - short.len() as u64 });
-        }
-        parts.truncate(kept);
-        parts.push(joined(&part));
+        cut(parts, offset, self.part_bytes_min).map_err(|expected| StorageError::Offset { offset, expected })?;
+        parts.push(part);
         Ok(())
     }
 
@@ -99,27 +129,26 @@ impl Storage for MemoryStorage {
     }
 
     async fn tail(&self, upload: &str, size: u64) -> Result<(u64, Bytes), StorageError> {
-        let least = self.part_bytes_min;
         let mut shared = self.shared();
         let parts = shared.upload(upload)?;
-        let whole = cut(&joined(parts), 0..size);
-        let (mut start, mut kept) = (0_u64, 0);
-        while let Some(part) = parts.get(kept).filter(|part| part.len() >= least.max(1) && start + part.len() as u64 <= size) {
-            (start, kept) = (start + part.len() as u64, kept + 1);
+        let (count, start) = whole_parts(parts, size, self.part_bytes_min);
+        let tail = parts.get(count).map_or_else(Vec::new, |part| slice(part, 0..size - start));
+        if start + size_of(&tail) != size {
+            return Err(too_few(format!("resuming upload {upload}")));
         }
-        parts.truncate(kept);
-        let tail = cut(&whole, start..size);
-        if !tail.is_empty() {
-            parts.push(tail.clone());
-        }
-        Ok((start, tail))
+        parts.truncate(count);
+        parts.push(tail.clone());
+        Ok((start, tail.concat().into()))
     }
 
     async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError> {
         let mut shared = self.shared();
-        let content = cut(&joined(shared.upload(upload)?), 0..size);
+        let content = slice(&shared.upload(upload)?.concat(), 0..size);
+        if size_of(&content) != size {
+            return Err(too_few(format!("completing upload {upload}")));
+        }
         shared.uploads.remove(upload);
-        shared.content.entry(digest.clone()).or_insert(content);
+        shared.content.insert(digest.clone(), content);
         Ok(())
     }
 
@@ -129,32 +158,43 @@ impl Storage for MemoryStorage {
     }
 
     async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<(), StorageError> {
-        self.shared().content.entry(digest.clone()).or_insert_with(|| joined(&content));
+        self.shared().content.insert(digest.clone(), content);
         Ok(())
     }
 
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {
-        Ok(self.shared().content.get(digest).map(|content| content.len() as u64))
+        Ok(self.shared().content.get(digest).map(|content| size_of(content)))
     }
 
     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<Pieces, StorageError> {
         let content = self.content(digest)?;
-        if range.end > content.len() as u64 {
-            let source = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the content ends before the range does");
-            return Err(StorageError::Failed { doing: format!("reading {digest}"), source });
-        }
-        let content = cut(&content, range);
-        let offsets = (0..content.len()).step_by(PIECE_BYTES_MAX);
-        let pieces: Vec<_> = offsets.map(|at| Ok(content.slice(at..content.len().min(at + PIECE_BYTES_MAX)))).collect();
-        Ok(stream::iter(pieces).boxed())
+        let missing = range.end > size_of(&content);
+        let pieces = slice(&content, range).into_iter().flat_map(|mut piece| {
+            std::iter::from_fn(move || Some(piece.split_to(piece.len().min(PIECE_BYTES_MAX))).filter(|part| !part.is_empty()))
+        });
+        let end = missing.then(|| Err(too_few(format!("reading {digest}"))));
+        Ok(stream::iter(pieces.map(Ok).chain(end)).boxed())
     }
 
     async fn read_at(&self, digest: &Digest, range: Range<u64>) -> Result<Bytes, StorageError> {
-        Ok(cut(&self.content(digest)?, range))
+        Ok(slice(&self.content(digest)?, range).concat().into())
     }
 
     async fn delete(&self, digest: &Digest) -> Result<(), StorageError> {
         self.shared().content.remove(digest);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::suite;
+
+    #[tokio::test]
+    async fn passes_the_suite_without_and_with_a_least_size() {
+        for part_bytes_min in [0, 1, 5_000] {
+            suite::check(&MemoryStorage::new(part_bytes_min)).await;
+        }
     }
 }

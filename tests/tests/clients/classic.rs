@@ -8,11 +8,17 @@ use super::{HELMS, assert_holds, helm::generate_key, scene};
 #[test]
 fn a_repository_is_added_searched_and_pulled_from() -> anyhow::Result<()> {
     let (gateway, setup) = scene()?;
-    for (repository, name, version) in
-        [("team", "web", "1.0.0"), ("team", "web", "1.1.0+b.1"), ("team/deep", "web", "9.0.0"), ("other", "api", "0.3.0")]
-    {
+    for (repository, name, version) in [
+        ("team", "web", "1.0.0"),
+        ("team", "web", "1.1.0+b.1"),
+        ("team/deep", "web", "9.0.0"),
+        ("other", "api", "0.3.0"),
+    ] {
         setup.write("chart.tgz", Chart::new(name, version).archive()?)?;
-        setup.run(&format!("helm4 push --plain-http chart.tgz oci://{}/{repository}", gateway.address()))?;
+        setup.run(&format!(
+            "helm4 push --plain-http chart.tgz oci://{}/{repository}",
+            gateway.address()
+        ))?;
     }
     for helm in HELMS {
         let desk = Desk::new()?;
@@ -45,7 +51,10 @@ fn search_and_pull(desk: &Desk, helm: &str, url: &str) -> anyhow::Result<()> {
     assert_holds(&desk.run(&format!("{helm} template release other/api"))?, &["kind: Service"]);
 
     let dependency = format!("dependencies:\n  - name: api\n    version: \">=0.1\"\n    repository: {url}/other\n");
-    desk.write("app/Chart.yaml", format!("apiVersion: v2\nname: app\nversion: 1.0.0\n{dependency}"))?;
+    desk.write(
+        "app/Chart.yaml",
+        format!("apiVersion: v2\nname: app\nversion: 1.0.0\n{dependency}"),
+    )?;
     desk.run(&format!("{helm} dependency update app"))?;
     assert_eq!(desk.read("app/charts/api-0.3.0.tgz")?, Chart::new("api", "0.3.0").archive()?);
     Ok(())
@@ -65,7 +74,10 @@ fn an_update_sees_what_was_pushed_and_deleted_meanwhile() -> anyhow::Result<()> 
     push("1.1.0")?;
     desk.run("helm4 repo update")?;
     assert_holds(&desk.run("helm4 search repo team/")?, &["1.1.0"]);
-    desk.run(&format!("oras manifest delete --plain-http --force {}/team/web:1.1.0", gateway.address()))?;
+    desk.run(&format!(
+        "oras manifest delete --plain-http --force {}/team/web:1.1.0",
+        gateway.address()
+    ))?;
     desk.run("helm4 repo update")?;
     let found = desk.run("helm4 search repo team/ --versions")?;
     assert!(found.contains("1.0.0") && !found.contains("1.1.0"), "{found}");
@@ -77,8 +89,21 @@ fn provenance_is_served_beside_the_chart() -> anyhow::Result<()> {
     let (gateway, desk) = scene()?;
     generate_key(&desk)?;
     desk.run("helm4 create web")?;
-    desk.tool("helm4")?.args(["package", "web", "--sign", "--keyring", "secret.gpg", "--key", "Portolan Test"]).ok()?;
-    desk.run(&format!("helm4 push --plain-http web-0.1.0.tgz oci://{}/team", gateway.address()))?;
+    desk.tool("helm4")?
+        .args([
+            "package",
+            "web",
+            "--sign",
+            "--keyring",
+            "secret.gpg",
+            "--key",
+            "Portolan Test",
+        ])
+        .ok()?;
+    desk.run(&format!(
+        "helm4 push --plain-http web-0.1.0.tgz oci://{}/team",
+        gateway.address()
+    ))?;
     for helm in HELMS {
         let other = Desk::new()?;
         other.write("public.gpg", desk.read("public.gpg")?)?;

@@ -29,12 +29,16 @@ fn a_created_chart_is_pushed_pulled_shown_and_templated() -> anyhow::Result<()> 
         let pushed = desk.run(&format!("{helm} push --plain-http web-0.1.0.tgz oci://{registry}"))?;
         let digest = word_after(&pushed, "Digest: ")?;
 
-        desk.run(&format!("{helm} pull --plain-http oci://{registry}/web --version 0.1.0 -d home"))?;
+        desk.run(&format!(
+            "{helm} pull --plain-http oci://{registry}/web --version 0.1.0 -d home"
+        ))?;
         assert_eq!(desk.read("home/web-0.1.0.tgz")?, desk.read("web-0.1.0.tgz")?);
 
         let shown = desk.run(&format!("{helm} show all --plain-http oci://{registry}/web --version 0.1.0"))?;
         assert_holds(&shown, &["name: web", "replicaCount: 1"]);
-        let rendered = desk.run(&format!("{helm} template release --plain-http oci://{registry}/web --version 0.1.0"))?;
+        let rendered = desk.run(&format!(
+            "{helm} template release --plain-http oci://{registry}/web --version 0.1.0"
+        ))?;
         assert_holds(&rendered, &["kind: Deployment", "kind: Service"]);
 
         let by_digest = desk.run(&format!("{helm} pull --plain-http oci://{registry}/web@{digest} -d home/tmp"))?;
@@ -53,7 +57,10 @@ fn ranges_of_versions_are_resolved() -> anyhow::Result<()> {
             push(helm, desk, registry, &Chart::new("web", version), "chart.tgz")?;
         }
         let shows = |range: &[&str], expected: &str| -> anyhow::Result<()> {
-            let tool = desk.tool(helm)?.args(["show", "chart", "--plain-http"]).arg(format!("oci://{registry}/web"));
+            let tool = desk
+                .tool(helm)?
+                .args(["show", "chart", "--plain-http"])
+                .arg(format!("oci://{registry}/web"));
             assert_holds(&tool.args(range).ok()?, &[&format!("version: {expected}\n")]);
             Ok(())
         };
@@ -76,7 +83,10 @@ fn dependencies_are_updated_from_the_registry() -> anyhow::Result<()> {
             push(helm, desk, registry, &Chart::new("lib", version), "lib.tgz")?;
         }
         let dependency = format!("dependencies:\n  - name: lib\n    version: \"<1.0.0\"\n    repository: oci://{registry}\n");
-        desk.write("app/Chart.yaml", format!("apiVersion: v2\nname: app\nversion: 1.0.0\n{dependency}"))?;
+        desk.write(
+            "app/Chart.yaml",
+            format!("apiVersion: v2\nname: app\nversion: 1.0.0\n{dependency}"),
+        )?;
         desk.run(&format!("{helm} dependency update app --plain-http"))?;
         assert_eq!(desk.read("app/charts/lib-0.2.0.tgz")?, Chart::new("lib", "0.2.0").archive()?);
         assert_holds(&desk.run(&format!("{helm} dependency list app"))?, &["lib", "ok"]);
@@ -92,19 +102,32 @@ fn provenance_travels_with_a_chart_and_is_verified() -> anyhow::Result<()> {
     with_each_helm(|helm, desk, registry| {
         generate_key(desk)?;
         desk.run(&format!("{helm} create web"))?;
-        let package = desk.tool(helm)?.args(["package", "web", "--sign", "--keyring", "secret.gpg", "--key", "Portolan Test"]);
+        let package = desk.tool(helm)?.args([
+            "package",
+            "web",
+            "--sign",
+            "--keyring",
+            "secret.gpg",
+            "--key",
+            "Portolan Test",
+        ]);
         package.ok()?;
         desk.run(&format!("{helm} push --plain-http web-0.1.0.tgz oci://{registry}"))?;
 
         let pull = format!("{helm} pull --plain-http oci://{registry}/web --version 0.1.0");
-        assert_holds(&desk.run(&format!("{pull} --verify --keyring public.gpg -d home"))?, &["Chart Hash Verified"]);
+        assert_holds(
+            &desk.run(&format!("{pull} --verify --keyring public.gpg -d home"))?,
+            &["Chart Hash Verified"],
+        );
         assert_eq!(desk.read("home/web-0.1.0.tgz.prov")?, desk.read("web-0.1.0.tgz.prov")?);
         desk.run(&format!("{pull} --prov -d home/tmp"))?;
         assert_eq!(desk.read("home/tmp/web-0.1.0.tgz.prov")?, desk.read("web-0.1.0.tgz.prov")?);
 
         // A chart without provenance does not verify.
         push(helm, desk, registry, &Chart::new("plain", "1.0.0"), "plain.tgz")?;
-        desk.refused(&format!("{helm} pull --plain-http oci://{registry}/plain --version 1.0.0 --verify --keyring public.gpg"))?;
+        desk.refused(&format!(
+            "{helm} pull --plain-http oci://{registry}/plain --version 1.0.0 --verify --keyring public.gpg"
+        ))?;
         Ok(())
     })
 }
@@ -113,7 +136,13 @@ fn provenance_travels_with_a_chart_and_is_verified() -> anyhow::Result<()> {
 pub(super) fn generate_key(desk: &Desk) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().mode(0o700).create(desk.path("home/.gnupg"))?;
-    let key = ["--quick-gen-key", "Portolan Test <test@example.com>", "rsa2048", "sign", "never"];
+    let key = [
+        "--quick-gen-key",
+        "Portolan Test <test@example.com>",
+        "rsa2048",
+        "sign",
+        "never",
+    ];
     desk.tool("gpg")?.args(["--batch", "--passphrase", ""]).args(key).ok()?;
     desk.run("gpg --batch --output public.gpg --export")?;
     desk.run("gpg --batch --output secret.gpg --export-secret-keys")?;

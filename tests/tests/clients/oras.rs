@@ -15,7 +15,9 @@ fn an_unknown_type_with_several_files_goes_there_and_back() -> anyhow::Result<()
     desk.write("b/c.json", r#"{"second": true}"#)?;
     desk.write("empty", "")?;
     let files = "a.txt:text/plain b/c.json:application/json empty:application/octet-stream";
-    desk.run(&format!("oras push --plain-http {artifact} --artifact-type application/vnd.example.note {files}"))?;
+    desk.run(&format!(
+        "oras push --plain-http {artifact} --artifact-type application/vnd.example.note {files}"
+    ))?;
     desk.run(&format!("oras pull --plain-http --output pulled {artifact}"))?;
     for file in ["a.txt", "b/c.json", "empty"] {
         assert_eq!(desk.read(&format!("pulled/{file}"))?, desk.read(file)?, "{file}");
@@ -23,7 +25,10 @@ fn an_unknown_type_with_several_files_goes_there_and_back() -> anyhow::Result<()
     desk.run(&format!("oras tag --plain-http {artifact} stable 1.0"))?;
     let tags = desk.run(&format!("oras repo tags --plain-http {}/notes/hello", gateway.address()))?;
     assert_eq!(tags, "1\n1.0\nstable\n");
-    assert_eq!(desk.run(&format!("oras repo ls --plain-http {}", gateway.address()))?, "notes/hello\n");
+    assert_eq!(
+        desk.run(&format!("oras repo ls --plain-http {}", gateway.address()))?,
+        "notes/hello\n"
+    );
 
     desk.run(&format!("oras manifest delete --plain-http --force {artifact}"))?;
     assert_holds(&desk.refused(&format!("oras pull --plain-http {artifact}"))?, &["not found"]);
@@ -37,23 +42,45 @@ fn referrers_are_attached_discovered_and_copied_along() -> anyhow::Result<()> {
     let at = |artifact: &str| format!("{}/{artifact}", gateway.address());
     desk.write("note", "hello")?;
     desk.write("signature", "yes")?;
-    desk.run(&format!("oras push --plain-http {} --artifact-type application/vnd.example.note note", at(first)))?;
-    desk.run(&format!("oras attach --plain-http {} --artifact-type application/vnd.example.signature signature", at(first)))?;
+    desk.run(&format!(
+        "oras push --plain-http {} --artifact-type application/vnd.example.note note",
+        at(first)
+    ))?;
+    desk.run(&format!(
+        "oras attach --plain-http {} --artifact-type application/vnd.example.signature signature",
+        at(first)
+    ))?;
     let discovers = |source: &str| -> anyhow::Result<Vec<String>> {
         let found: Value = serde_json::from_str(&desk.run(&format!("oras discover --format json {source}"))?)?;
         let types = found["referrers"].as_array().into_iter().flatten();
-        Ok(types.filter_map(|referrer| referrer["artifactType"].as_str()).map(str::to_owned).collect())
+        Ok(types
+            .filter_map(|referrer| referrer["artifactType"].as_str())
+            .map(str::to_owned)
+            .collect())
     };
     let expected = ["application/vnd.example.signature"];
     assert_eq!(discovers(&format!("--plain-http {}", at(first)))?, expected);
     // No fallback tag: the client saw that the registry lists referrers itself.
-    assert_eq!(desk.run(&format!("oras repo tags --plain-http {}", at("notes/first")))?, "1\n");
+    assert_eq!(
+        desk.run(&format!("oras repo tags --plain-http {}", at("notes/first")))?,
+        "1\n"
+    );
 
-    desk.run(&format!("oras cp -r --from-plain-http --to-plain-http {} {}", at(first), at(second)))?;
+    desk.run(&format!(
+        "oras cp -r --from-plain-http --to-plain-http {} {}",
+        at(first),
+        at(second)
+    ))?;
     assert_eq!(discovers(&format!("--plain-http {}", at(second)))?, expected);
-    desk.run(&format!("oras cp -r --from-plain-http {} --to-oci-layout layout:1", at(first)))?;
+    desk.run(&format!(
+        "oras cp -r --from-plain-http {} --to-oci-layout layout:1",
+        at(first)
+    ))?;
     assert_eq!(discovers("--oci-layout layout:1")?, expected);
-    desk.run(&format!("oras cp -r --from-oci-layout layout:1 --to-plain-http {}", at(third)))?;
+    desk.run(&format!(
+        "oras cp -r --from-oci-layout layout:1 --to-plain-http {}",
+        at(third)
+    ))?;
     assert_eq!(discovers(&format!("--plain-http {}", at(third)))?, expected);
     gateway.stop()
 }
@@ -69,15 +96,24 @@ fn the_findings_of_a_scanned_chart_are_discovered_and_pulled() -> anyhow::Result
     // The scan runs after the push was answered.
     let deadline = Instant::now() + Duration::from_secs(60);
     let referrers = loop {
-        let found = desk.run(&format!("oras discover --plain-http {chart} --artifact-type application/sarif+json --format json"))?;
+        let found = desk.run(&format!(
+            "oras discover --plain-http {chart} --artifact-type application/sarif+json --format json"
+        ))?;
         let found: Value = serde_json::from_str(&found)?;
         match found["referrers"].as_array() {
             Some(referrers) if !referrers.is_empty() => break referrers.clone(),
-            _ => anyhow::ensure!(Instant::now() < deadline, "no findings were attached: {found}\n{}", gateway.log()),
+            _ => anyhow::ensure!(
+                Instant::now() < deadline,
+                "no findings were attached: {found}\n{}",
+                gateway.log()
+            ),
         }
     };
     assert_eq!(referrers.len(), 1, "{referrers:?}");
-    assert_holds(&desk.run(&format!("oras discover --plain-http {chart}"))?, &["application/sarif+json"]);
+    assert_holds(
+        &desk.run(&format!("oras discover --plain-http {chart}"))?,
+        &["application/sarif+json"],
+    );
 
     let reference = referrers[0]["reference"].as_str().unwrap_or_default();
     let manifest: Value = serde_json::from_str(&desk.run(&format!("oras manifest fetch --plain-http {reference}"))?)?;
@@ -85,7 +121,10 @@ fn the_findings_of_a_scanned_chart_are_discovered_and_pulled() -> anyhow::Result
     let digest = manifest["config"]["digest"].as_str().unwrap_or_default();
     let document = desk.run(&format!("oras blob fetch --plain-http --output - {repository}@{digest}"))?;
     assert_holds(&document, &["\"2.1.0\"", "values.yaml", "password"]);
-    assert!(!document.contains("hunter2"), "the secret itself is in the findings: {document}");
+    assert!(
+        !document.contains("hunter2"),
+        "the secret itself is in the findings: {document}"
+    );
     gateway.stop()
 }
 
@@ -95,8 +134,14 @@ fn a_wrong_digest_is_answered_as_the_client_expects() -> anyhow::Result<()> {
     desk.write("note", "hello")?;
     let pushed = desk.run(&format!("oras push --plain-http {}/notes/x:1 note", gateway.address()))?;
     let digest = word_after(&pushed, "Digest: ")?;
-    let absent = format!("sha256:{}", digest.trim_start_matches("sha256:").replace(|c: char| c != 'f', "f"));
-    let refused = desk.refused(&format!("oras manifest fetch --plain-http {}/notes/x@{absent}", gateway.address()))?;
+    let absent = format!(
+        "sha256:{}",
+        digest.trim_start_matches("sha256:").replace(|c: char| c != 'f', "f")
+    );
+    let refused = desk.refused(&format!(
+        "oras manifest fetch --plain-http {}/notes/x@{absent}",
+        gateway.address()
+    ))?;
     assert_holds(&refused, &["not found"]);
     gateway.stop()
 }

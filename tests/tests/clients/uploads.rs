@@ -7,9 +7,14 @@ use super::{assert_holds, helm::generate_key, scene};
 
 /// Runs `curl` and returns the status and the body as JSON.
 fn curl(gateway: &GatewayProcess, desk: &Desk, path: &str, arguments: &[&str]) -> anyhow::Result<(u16, Value)> {
-    let tool = desk.tool("curl")?.args(["--silent", "--write-out", "\n%{http_code}"]).args(arguments);
+    let tool = desk
+        .tool("curl")?
+        .args(["--silent", "--write-out", "\n%{http_code}"])
+        .args(arguments);
     let printed = tool.arg(gateway.url(path)).ok()?;
-    let (body, status) = printed.rsplit_once('\n').ok_or_else(|| anyhow::anyhow!("no status in {printed:?}"))?;
+    let (body, status) = printed
+        .rsplit_once('\n')
+        .ok_or_else(|| anyhow::anyhow!("no status in {printed:?}"))?;
     let body = serde_json::from_str(body).map_err(|error| anyhow::anyhow!("{error} in {body:?} ({status})"))?;
     Ok((status.parse()?, body))
 }
@@ -24,7 +29,10 @@ fn charts_are_uploaded_listed_downloaded_and_deleted() -> anyhow::Result<()> {
 
     let upload = ["--data-binary", "@web.tgz"];
     assert_eq!(ask("/helm/team/api/charts", &upload)?, (201, json!({ "saved": true })));
-    assert_eq!(ask("/helm/team/api/charts", &["--form", "chart=@newer.tgz"])?, (201, json!({ "saved": true })));
+    assert_eq!(
+        ask("/helm/team/api/charts", &["--form", "chart=@newer.tgz"])?,
+        (201, json!({ "saved": true }))
+    );
     let (status, body) = ask("/helm/team/api/charts", &upload)?;
     assert_eq!(status, 409, "{body}");
     assert!(body["error"].is_string(), "{body}");
@@ -39,12 +47,21 @@ fn charts_are_uploaded_listed_downloaded_and_deleted() -> anyhow::Result<()> {
     assert_eq!(ask("/helm/team/api/charts/web/7.0.0", &[])?.0, 404);
 
     // What was uploaded is an ordinary chart of the registry.
-    desk.run(&format!("helm4 pull --plain-http oci://{}/team/web --version 1.1.0+b", gateway.address()))?;
+    desk.run(&format!(
+        "helm4 pull --plain-http oci://{}/team/web --version 1.1.0+b",
+        gateway.address()
+    ))?;
     assert_eq!(desk.read("web-1.1.0+b.tgz")?, desk.read("newer.tgz")?);
 
-    assert_eq!(ask("/helm/team/api/charts/web/1.0.0", &["--request", "DELETE"])?, (200, json!({ "deleted": true })));
+    assert_eq!(
+        ask("/helm/team/api/charts/web/1.0.0", &["--request", "DELETE"])?,
+        (200, json!({ "deleted": true }))
+    );
     assert_eq!(ask("/helm/team/api/charts/web/1.0.0", &["--request", "DELETE"])?.0, 404);
-    assert_holds(&desk.run(&format!("oras repo tags --plain-http {}/team/web", gateway.address()))?, &["1.1.0_b"]);
+    assert_holds(
+        &desk.run(&format!("oras repo tags --plain-http {}/team/web", gateway.address()))?,
+        &["1.1.0_b"],
+    );
     gateway.stop()
 }
 
@@ -54,14 +71,30 @@ fn provenance_is_uploaded_with_the_chart_or_after_it() -> anyhow::Result<()> {
     let ask = |path: &str, arguments: &[&str]| curl(&gateway, &desk, path, arguments);
     generate_key(&desk)?;
     desk.run("helm4 create web")?;
-    desk.tool("helm4")?.args(["package", "web", "--sign", "--keyring", "secret.gpg", "--key", "Portolan Test"]).ok()?;
+    desk.tool("helm4")?
+        .args([
+            "package",
+            "web",
+            "--sign",
+            "--keyring",
+            "secret.gpg",
+            "--key",
+            "Portolan Test",
+        ])
+        .ok()?;
 
     let both = ["--form", "chart=@web-0.1.0.tgz", "--form", "prov=@web-0.1.0.tgz.prov"];
     assert_eq!(ask("/helm/together/api/charts", &both)?, (201, json!({ "saved": true })));
     assert_eq!(ask("/helm/after/api/charts", &["--data-binary", "@web-0.1.0.tgz"])?.0, 201);
-    assert_eq!(ask("/helm/after/api/prov", &["--data-binary", "@web-0.1.0.tgz.prov"])?, (201, json!({ "saved": true })));
+    assert_eq!(
+        ask("/helm/after/api/prov", &["--data-binary", "@web-0.1.0.tgz.prov"])?,
+        (201, json!({ "saved": true }))
+    );
     for prefix in ["together", "after"] {
-        let pull = format!("helm4 pull --plain-http oci://{}/{prefix}/web --version 0.1.0", gateway.address());
+        let pull = format!(
+            "helm4 pull --plain-http oci://{}/{prefix}/web --version 0.1.0",
+            gateway.address()
+        );
         let pulled = desk.run(&format!("{pull} --verify --keyring public.gpg -d home"))?;
         assert_holds(&pulled, &["Chart Hash Verified"]);
     }
@@ -73,11 +106,19 @@ fn what_is_refused_is_said_in_the_clients_own_form() -> anyhow::Result<()> {
     let (gateway, desk) = scene()?;
     let ask = |path: &str, arguments: &[&str]| curl(&gateway, &desk, path, arguments);
     desk.write("broken.tgz", "no archive")?;
-    desk.write("nameless.tgz", Chart::new("web", "1.0.0").file("Chart.yaml", "apiVersion: v2\nversion: 1.0.0\n").archive()?)?;
+    desk.write(
+        "nameless.tgz",
+        Chart::new("web", "1.0.0")
+            .file("Chart.yaml", "apiVersion: v2\nversion: 1.0.0\n")
+            .archive()?,
+    )?;
     for file in ["broken.tgz", "nameless.tgz"] {
         let (status, body) = ask("/helm/team/api/charts", &["--data-binary", &format!("@{file}")])?;
         assert_eq!(status, 400, "{file}: {body}");
-        assert!(body["error"].as_str().is_some_and(|error| !error.is_empty()), "{file}: {body}");
+        assert!(
+            body["error"].as_str().is_some_and(|error| !error.is_empty()),
+            "{file}: {body}"
+        );
     }
     assert_eq!(ask("/helm/team/api/charts", &[])?, (200, json!({})));
     gateway.stop()

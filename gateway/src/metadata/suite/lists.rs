@@ -122,7 +122,7 @@ async fn every_word_of_a_query_begins_a_word_of_the_entry() {
         "web",
         "WEB",
         "we",
-        "grusse",
+        "gru GRÜßE",
         "front web",
         "pages web team",
         "reverse-proxy web",

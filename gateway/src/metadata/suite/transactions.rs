@@ -213,6 +213,19 @@ async fn what_was_acknowledged_is_there_after_the_process_is_gone() {
 }
 
 #[tokio::test]
+async fn two_writers_of_one_database_wait_for_each_other() {
+    let db = database();
+    let other = Metadata::open(db.folder.path()).unwrap();
+    for n in 0..20 {
+        let (one, two) = (format!("one {n}"), format!("two {n}"));
+        let (first, second) = tokio::join!(db.apply(link("a", &one)), other.apply(link("a", &two)));
+        assert_eq!((first.unwrap(), second.unwrap()), (Applied::Done, Applied::Done));
+        assert!(db.sees("a", &one) && db.sees("a", &two));
+        assert_eq!(other.revision("a").unwrap(), db.revision("a"));
+    }
+}
+
+#[tokio::test]
 async fn unusable_databases_are_refused_with_their_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data");

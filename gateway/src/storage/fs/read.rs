@@ -7,38 +7,66 @@ use std::{
     fs::File,
     io::{self, IoSliceMut},
     ops::Range,
-    path::Path,
-    sync::Arc,
+    os::unix::fs::FileExt,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{disk, failed};
+use super::failed;
 use crate::{
     oci::Digest,
     storage::{PIECE_BYTES_MAX, Pieces, StorageError},
 };
 
+/// How many buffers are kept for the next piece: what a few pulls have on their way at once, 8 MiB.
+const BUFFERS_MAX: usize = 32;
+
+/// Buffers that are used again: to allocate and clear a new one for each piece costs about as much as to read into it.
+#[derive(Clone, Default)]
+pub(super) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+/// A buffer in use, of which the first bytes are content.
+struct Filled {
+    buffer: Vec<u8>,
+    length: usize,
+    home: Buffers,
+}
+
+impl Buffers {
+    fn take(&self) -> Filled {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Filled { buffer: kept.unwrap_or_else(|| vec![0; PIECE_BYTES_MAX]), length: 0, home: self.clone() }
+    }
+}
+
+impl AsRef<[u8]> for Filled {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Drop for Filled {
+    fn drop(&mut self) {
+        let mut kept = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < BUFFERS_MAX {
+            kept.push(std::mem::take(&mut self.buffer));
+        }
+    }
+}
+
 struct Reading {
     digest: Digest,
     file: Arc<File>,
     range: Range<u64>,
-}
-
-fn open(digest: &Digest, path: &Path) -> Result<File, StorageError> {
-    File::open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => StorageError::Absent(digest.clone()),
-        _ => failed(format!("opening {digest}"), error),
-    })
+    buffers: Buffers,
 }
 
 /// Streams a range of a file.
-pub(super) fn stream(digest: Digest, path: std::path::PathBuf, range: Range<u64>) -> Result<Pieces, StorageError> {
-    let file = Arc::new(open(&digest, &path)?);
-    let reading = Reading { digest, file, range };
-    Ok(stream::try_unfold(reading, next).boxed())
+pub(super) fn stream(digest: Digest, file: File, range: Range<u64>, buffers: Buffers) -> Pieces {
+    stream::try_unfold(Reading { digest, file: Arc::new(file), range, buffers }, next).boxed()
 }
 
 async fn next(mut reading: Reading) -> Result<Option<(Bytes, Reading)>, StorageError> {
@@ -47,11 +75,11 @@ async fn next(mut reading: Reading) -> Result<Option<(Bytes, Reading)>, StorageE
         return Ok(None);
     }
     let length = usize::try_from(end - start).unwrap_or(usize::MAX).min(PIECE_BYTES_MAX);
-    let read = match read_cached(&reading.file, start, length) {
+    let read = match read_cached(&reading.file, start, length, &reading.buffers) {
         Ok(bytes) => Ok(bytes),
         Err(Errno::AGAIN | Errno::OPNOTSUPP) => {
             let file = reading.file.clone();
-            let waited = tokio::task::spawn_blocking(move || disk::read_waiting(&file, start, length)).await;
+            let waited = tokio::task::spawn_blocking(move || read_waiting(&file, start, length)).await;
             waited.unwrap_or_else(|error| Err(io::Error::other(error)))
         }
         Err(error) => Err(error.into()),
@@ -66,16 +94,31 @@ async fn next(mut reading: Reading) -> Result<Option<(Bytes, Reading)>, StorageE
 }
 
 /// Reads what is in the page cache, and fails rather than wait.
-fn read_cached(file: &File, offset: u64, length: usize) -> Result<Bytes, Errno> {
-    let mut buffer = BytesMut::zeroed(length);
-    let read = rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut buffer)], offset, ReadWriteFlags::NOWAIT)?;
-    buffer.truncate(read);
-    Ok(buffer.freeze())
+fn read_cached(file: &File, offset: u64, length: usize, buffers: &Buffers) -> Result<Bytes, Errno> {
+    let mut filled = buffers.take();
+    let into = filled.buffer.get_mut(..length).unwrap_or_default();
+    filled.length = rustix::io::preadv2(file, &mut [IoSliceMut::new(into)], offset, ReadWriteFlags::NOWAIT)?;
+    Ok(Bytes::from_owner(filled))
+}
+
+/// Reads up to `length` bytes, waiting for the disk.
+fn read_waiting(file: &File, offset: u64, length: usize) -> io::Result<Bytes> {
+    let mut buffer = vec![0; length];
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    buffer.truncate(filled);
+    Ok(buffer.into())
 }
 
 /// Returns a range of a file at once. Called from threads that may wait.
-pub(super) fn at(digest: &Digest, path: &Path, range: Range<u64>) -> Result<Bytes, StorageError> {
-    let file = open(digest, path)?;
+pub(super) fn at(digest: &Digest, file: &File, range: Range<u64>) -> Result<Bytes, StorageError> {
     let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX).min(16 * PIECE_BYTES_MAX);
-    disk::read_waiting(&file, range.start, length).map_err(|error| failed(format!("reading {digest}"), error))
+    read_waiting(file, range.start, length).map_err(|error| failed(format!("reading {digest}"), error))
 }

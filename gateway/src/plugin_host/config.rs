@@ -1,0 +1,167 @@
+//! What an operator can set about plugins: table `[plugins]`.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// How plugins are found and run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The folder whose `*.wasm` files are loaded at start. Without one there are no plugins.
+    pub folder: Option<PathBuf>,
+    /// The folder in which machine code is kept.
+    pub cache: PathBuf,
+    /// What one call may take.
+    pub limits: Limits,
+    /// What is set for single plugins, by their names.
+    pub per_plugin: BTreeMap<String, PluginConfig>,
+    /// What happens to a push whose plugin fails.
+    pub failure: FailurePolicy,
+    /// How many calls run at once. Without it, one less than there are processors, and at least one.
+    pub threads: Option<usize>,
+    /// How many calls may wait for a thread.
+    pub queue_max: usize,
+    /// How long a call may wait for a thread.
+    pub queue_wait_max: Duration,
+    /// How many bytes the cache of results may hold.
+    pub results_cache_bytes_max: u64,
+    /// The largest file that is taken for a plugin, in bytes.
+    pub component_bytes_max: u64,
+    /// What compiling one plugin may take.
+    pub compile: CompileLimits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            cache: "portolan-data/code".into(),
+            limits: Limits::default(),
+            per_plugin: BTreeMap::new(),
+            failure: FailurePolicy::Closed,
+            threads: None,
+            queue_max: 256,
+            queue_wait_max: Duration::from_secs(10),
+            results_cache_bytes_max: 64 << 20,
+            component_bytes_max: 64 << 20,
+            compile: CompileLimits::default(),
+        }
+    }
+}
+
+/// What is set for one plugin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PluginConfig {
+    /// Whether it is used at all.
+    pub enabled: bool,
+    /// What it is told of the operator's wishes: an object by the schema in its spec.
+    pub settings: Map<String, Value>,
+    /// What one of its calls may take, where that differs from what others may.
+    pub limits: LimitOverrides,
+    /// What happens to a push when it fails, where that differs from the other plugins.
+    pub failure: Option<FailurePolicy>,
+}
+
+impl Default for PluginConfig {
+    fn default() -> Self {
+        Self { enabled: true, settings: Map::new(), limits: LimitOverrides::default(), failure: None }
+    }
+}
+
+/// What happens to a push whose plugin fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailurePolicy {
+    /// It is refused, and nothing is stored.
+    #[default]
+    Closed,
+    /// It is stored, and the artifact is marked with the failure.
+    Open,
+}
+
+/// What one call of a plugin may take. Validating, indexing and admitting one push count as one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// The memory of the guest in bytes, all of its memories together.
+    pub memory_bytes_max: u64,
+    /// The elements of all of its tables together.
+    pub table_elements_max: u64,
+    /// The handles that it may hold at once.
+    pub handles_max: u32,
+    /// How many bytes it may pass to the gateway at once, or return.
+    pub transfer_bytes_max: u64,
+    /// How long it may take.
+    #[serde(serialize_with = "seconds")]
+    pub call_time_max: Duration,
+    /// How many lines it may log.
+    pub log_lines_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 256 << 20,
+            table_elements_max: 100_000,
+            handles_max: 10_000,
+            // A page of a response and the largest view fit; the contract's own bounds are below it.
+            transfer_bytes_max: 16 << 20,
+            call_time_max: Duration::from_secs(10),
+            log_lines_max: 100,
+        }
+    }
+}
+
+fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
+}
+
+/// Limits of one plugin that differ from those of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LimitOverrides {
+    /// In place of [`Limits::memory_bytes_max`].
+    pub memory_bytes_max: Option<u64>,
+    /// In place of [`Limits::table_elements_max`].
+    pub table_elements_max: Option<u64>,
+    /// In place of [`Limits::handles_max`].
+    pub handles_max: Option<u32>,
+    /// In place of [`Limits::transfer_bytes_max`].
+    pub transfer_bytes_max: Option<u64>,
+    /// In place of [`Limits::call_time_max`].
+    pub call_time_max: Option<Duration>,
+    /// In place of [`Limits::log_lines_max`].
+    pub log_lines_max: Option<u32>,
+}
+
+impl Limits {
+    /// Returns these limits with others in their place, where there are any.
+    #[must_use]
+    pub fn with(self, overrides: &LimitOverrides) -> Self {
+        Self {
+            memory_bytes_max: overrides.memory_bytes_max.unwrap_or(self.memory_bytes_max),
+            table_elements_max: overrides.table_elements_max.unwrap_or(self.table_elements_max),
+            handles_max: overrides.handles_max.unwrap_or(self.handles_max),
+            transfer_bytes_max: overrides.transfer_bytes_max.unwrap_or(self.transfer_bytes_max),
+            call_time_max: overrides.call_time_max.unwrap_or(self.call_time_max),
+            log_lines_max: overrides.log_lines_max.unwrap_or(self.log_lines_max),
+        }
+    }
+}
+
+/// What compiling one plugin may take. It happens in a process of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// The program that compiles when it is called with [`super::COMPILE_ARGUMENT`]: this one, unless it is embedded in another.
+    pub program: Option<PathBuf>,
+    /// The memory of the process in bytes.
+    pub memory_bytes_max: u64,
+    /// How long it may take.
+    pub time_max: Duration,
+}
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        Self { program: None, memory_bytes_max: 2 << 30, time_max: Duration::from_secs(120) }
+    }
+}

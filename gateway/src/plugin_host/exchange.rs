@@ -1,0 +1,125 @@
+//! A request in a native client protocol on its way to a guest, and the answer that the guest drafts.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    oci::{Digest, Repository},
+    registry::{Blob, Change, Finding, Staged},
+};
+
+/// A request, as a guest may see it.
+pub(crate) struct Inquiry {
+    /// The method in upper case.
+    pub(crate) method: String,
+    /// The scheme and authority under which clients reach the gateway.
+    pub(crate) origin: String,
+    /// The well-known document that is asked for.
+    pub(crate) well_known: Option<String>,
+    /// The path below the mount.
+    pub(crate) path: String,
+    /// The parameters of the query.
+    pub(crate) query: Vec<(String, String)>,
+    /// The headers that guests may see, their names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    /// The body.
+    pub(crate) body: Option<Blob>,
+}
+
+/// Why a request cannot be answered as it was asked.
+pub(crate) struct Reason {
+    /// The error code of the distribution specification.
+    pub(crate) code: String,
+    /// The status that suits.
+    pub(crate) status: u16,
+    /// What happened.
+    pub(crate) message: String,
+    /// What a plugin found in what was to be published.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// What an answer may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnswerLimits {
+    /// The most bytes of the body that a guest may write. Blobs do not count.
+    pub(crate) body_bytes_max: u64,
+    /// The most bytes that a guest may stage.
+    pub(crate) staged_bytes_max: u64,
+    /// The most bytes of parts of blobs that a guest may stage.
+    pub(crate) part_bytes_max: u64,
+}
+
+/// An answer that is being drafted. Clones share the draft.
+#[derive(Clone)]
+pub(crate) struct Answer(Arc<Mutex<Draft>>);
+
+/// What a guest has said so far.
+pub(crate) struct Draft {
+    pub(crate) limits: AnswerLimits,
+    /// Whether it words a refusal, and so may not change anything.
+    pub(crate) refusing: bool,
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<DraftPart>,
+    /// How many bytes of the body were written.
+    pub(crate) written: u64,
+    pub(crate) staged: HashMap<Digest, Staged>,
+    pub(crate) staged_bytes: u64,
+    pub(crate) part_bytes: u64,
+    pub(crate) changes: Vec<Change>,
+}
+
+/// A part of a body.
+pub(crate) enum DraftPart {
+    /// Bytes that the guest wrote.
+    Bytes(Vec<u8>),
+    /// A blob that the caller may read in this repository.
+    Blob(Repository, Blob),
+}
+
+impl Answer {
+    /// Begins an empty answer with status 200.
+    pub(crate) fn new(limits: AnswerLimits, refusing: bool) -> Self {
+        Self(Arc::new(Mutex::new(Draft::new(limits, refusing))))
+    }
+
+    /// Takes hold of the draft.
+    pub(crate) fn draft(&self) -> MutexGuard<'_, Draft> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the draft and leaves an empty one.
+    pub(crate) fn take(&self) -> Draft {
+        let mut draft = self.draft();
+        let empty = Draft::new(draft.limits, draft.refusing);
+        std::mem::replace(&mut *draft, empty)
+    }
+}
+
+impl Draft {
+    fn new(limits: AnswerLimits, refusing: bool) -> Self {
+        Self {
+            limits,
+            refusing,
+            status: 200,
+            headers: Vec::new(),
+            body: Vec::new(),
+            written: 0,
+            staged: HashMap::new(),
+            staged_bytes: 0,
+            part_bytes: 0,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Appends bytes to the body.
+    pub(crate) fn write(&mut self, bytes: Vec<u8>) {
+        self.written += bytes.len() as u64;
+        match self.body.last_mut() {
+            Some(DraftPart::Bytes(last)) => last.extend_from_slice(&bytes),
+            _ => self.body.push(DraftPart::Bytes(bytes)),
+        }
+    }
+}

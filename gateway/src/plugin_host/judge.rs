@@ -1,0 +1,214 @@
+//! What the registry asks: to judge a push, to look at a stored artifact again, to scan.
+
+use std::sync::Arc;
+
+use super::{
+    Busy, FailurePolicy, PluginHost,
+    bounds::entry_of,
+    contract::Capability,
+    guest::{Failure, Session},
+    plugin::Plugin,
+    resources::{ArtifactHandle, PushHandle},
+    results::Key,
+};
+use crate::{
+    oci::Tag,
+    registry::{Artifact, Entry, Finding, HookError, Hooks, Judged, Judgement, Push, Reader, Rejection, Scanned},
+};
+
+/// When a client should come again whose push could not be judged now.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// What a plugin says of the content of an artifact.
+#[derive(Default)]
+struct Content {
+    entry: Option<Entry>,
+    findings: Vec<Finding>,
+    accepted: bool,
+}
+
+/// How judging a push ended.
+enum Judging {
+    Accepted { content: Content, admitted: Vec<Finding> },
+    Refused { tag: Option<Tag>, findings: Vec<Finding> },
+}
+
+#[async_trait::async_trait]
+impl Hooks for PluginHost {
+    async fn judge(&self, push: Push, reader: Reader) -> Result<Option<Judgement>, Rejection> {
+        let Some((plugin, artifact_type)) = self.claimant(&push.artifact) else { return Ok(None) };
+        let judged = |content: Content, failure| Judged {
+            stamp: plugin.stamp.clone(),
+            artifact_type: artifact_type.clone(),
+            entry: content.entry,
+            findings: content.findings,
+            failure,
+            scan: plugin.can(Capability::Scan),
+        };
+        match self.judging(&plugin, &artifact_type, push, reader).await {
+            Ok(Judging::Accepted { content, admitted }) => Ok(Some(Judgement { judged: judged(content, None), admitted })),
+            Ok(Judging::Refused { tag, findings }) => Err(Rejection::Refused { plugin: plugin.name.to_string(), tag, findings }),
+            Err(failure) if plugin.failure == FailurePolicy::Open => {
+                let reason = failure.to_string();
+                tracing::warn!(plugin = &*plugin.name, reason, "a push is stored although its plugin failed");
+                Ok(Some(Judgement { judged: judged(Content::default(), Some(reason)), admitted: Vec::new() }))
+            }
+            Err(failure) => Err(failure.into_rejection(&plugin)),
+        }
+    }
+
+    async fn index(&self, artifact: Artifact, reader: Reader) -> Result<Judged, HookError> {
+        let (plugin, artifact_type) = self.claimant(&artifact).ok_or(HookError::NoPlugin)?;
+        let content = self.on_thread(&plugin, Capability::Index, move |session| {
+            let handle = session.plugin().handle(artifact, reader);
+            look(session, &handle, false)
+        });
+        let content = content.await.map_err(|failure| failure.into_hook_error(&plugin))?;
+        Ok(Judged {
+            stamp: plugin.stamp.clone(),
+            artifact_type,
+            entry: content.entry,
+            findings: content.findings,
+            failure: None,
+            scan: plugin.can(Capability::Scan),
+        })
+    }
+
+    async fn scan(&self, artifact: Artifact, reader: Reader) -> Result<Scanned, HookError> {
+        let (plugin, _) = self.claimant(&artifact).ok_or(HookError::NoPlugin)?;
+        if !plugin.can(Capability::Scan) {
+            return Err(HookError::NoPlugin);
+        }
+        let scanned = self.on_thread(&plugin, Capability::Scan, move |session| {
+            let artifact = session.plugin().handle(artifact, reader);
+            session.scan(artifact)
+        });
+        let findings = scanned.await.map_err(|failure| failure.into_hook_error(&plugin))?;
+        Ok(Scanned { stamp: plugin.stamp.clone(), version: plugin.spec.version.clone(), findings })
+    }
+}
+
+impl PluginHost {
+    /// Returns the plugin that is asked about an artifact, and under which type.
+    fn claimant(&self, artifact: &Artifact) -> Option<(Arc<Plugin>, String)> {
+        let set = self.set();
+        let (plugin, candidate) = set.dispatch(artifact.manifest.candidates())?;
+        Some((plugin.clone(), candidate.to_owned()))
+    }
+
+    async fn judging(&self, plugin: &Arc<Plugin>, artifact_type: &str, push: Push, reader: Reader) -> Result<Judging, Failure> {
+        let key = Key::new(plugin, Capability::Validate, &[&push.artifact], Vec::new());
+        let known = push.known.filter(|known| known.stamp == plugin.stamp && known.artifact_type == artifact_type);
+        if known.is_none()
+            && let Some(reason) = self.results.failed(&key)
+        {
+            return Err(Failure::Failed(reason.to_string()));
+        }
+        let known = known.map(|known| Content { entry: known.entry, findings: known.findings, accepted: true });
+        let tags = if plugin.can(Capability::Admit) { push.tags } else { Vec::new() };
+        let looks = plugin.can(Capability::Validate) || plugin.can(Capability::Index);
+        if tags.is_empty() && (known.is_some() || !looks) {
+            let content = known.unwrap_or(Content { accepted: true, ..Content::default() });
+            return Ok(Judging::Accepted { content, admitted: Vec::new() });
+        }
+        let first = if known.is_some() || !looks { Capability::Admit } else { Capability::Validate };
+        let artifact = push.artifact;
+        let job = self.on_thread(plugin, first, move |session| judge(session, artifact, reader, known, &tags));
+        match job.await {
+            Ok(judging) => judging,
+            Err(failure) => {
+                if let Failure::Failed(reason) = &failure {
+                    self.results.remember_failure(key, reason);
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// Validates, indexes and admits in one instance. The inner failure depends on the tag, the outer one on the content alone.
+fn judge(
+    session: &mut Session,
+    artifact: Artifact,
+    reader: Reader,
+    known: Option<Content>,
+    tags: &[Tag],
+) -> Result<Result<Judging, Failure>, Failure> {
+    let repository = artifact.repository.to_string();
+    let handle = session.plugin().handle(artifact, reader);
+    let content = match known {
+        Some(content) => content,
+        None => look(session, &handle, true)?,
+    };
+    if !content.accepted {
+        return Ok(Ok(Judging::Refused { tag: None, findings: content.findings }));
+    }
+    let entry = content.entry.as_ref().map(entry_of);
+    let sealed = ArtifactHandle { sealed: true, ..handle };
+    let mut admitted = Vec::new();
+    for tag in tags {
+        let push = PushHandle { repository: repository.clone(), tag: tag.to_string() };
+        match session.admit(sealed.clone(), entry.as_ref(), push) {
+            Ok(verdict) if verdict.accepted => admitted.extend(verdict.findings),
+            Ok(verdict) => return Ok(Ok(Judging::Refused { tag: Some(tag.clone()), findings: verdict.findings })),
+            Err(failure) => return Ok(Err(failure)),
+        }
+    }
+    Ok(Ok(Judging::Accepted { content, admitted }))
+}
+
+/// Validates and indexes. Where validation refuses, indexing may be left out.
+fn look(session: &mut Session, handle: &ArtifactHandle, stop_if_refused: bool) -> Result<Content, Failure> {
+    let plugin = session.plugin().clone();
+    let mut content = Content { accepted: true, ..Content::default() };
+    if plugin.can(Capability::Validate) {
+        let verdict = session.validate(handle.clone())?;
+        (content.accepted, content.findings) = (verdict.accepted, verdict.findings);
+    }
+    if plugin.can(Capability::Index) && (content.accepted || !stop_if_refused) {
+        content.entry = match session.index(handle.clone()) {
+            Ok(entry) => Some(entry),
+            // The artifact is sound and stays; search and services do without it.
+            Err(Failure::Guest { code, message }) => {
+                let digest = &handle.artifact.digest;
+                tracing::warn!(plugin = &*plugin.name, %digest, code, message, "an artifact could not be indexed");
+                None
+            }
+            Err(failure) => return Err(failure),
+        };
+    }
+    Ok(content)
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Guest { code, message } => write!(f, "it could not do this: {message} ({code})"),
+            Self::Failed(reason) | Self::Later(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl Failure {
+    fn into_rejection(self, plugin: &Plugin) -> Rejection {
+        let (plugin, reason) = (plugin.name.to_string(), self.to_string());
+        match self {
+            Self::Later(_) => Rejection::Unavailable { plugin, reason, retry_after_seconds: RETRY_AFTER_SECONDS },
+            Self::Guest { .. } | Self::Failed(_) => Rejection::Failed { plugin, reason },
+        }
+    }
+
+    fn into_hook_error(self, plugin: &Plugin) -> HookError {
+        let (plugin, reason) = (plugin.name.to_string(), self.to_string());
+        match self {
+            Self::Later(_) => HookError::Later { plugin, reason },
+            Self::Guest { .. } | Self::Failed(_) => HookError::Failed { plugin, reason },
+        }
+    }
+}
+
+impl From<Busy> for Failure {
+    fn from(busy: Busy) -> Self {
+        Self::Later(busy.to_string())
+    }
+}

@@ -1,0 +1,274 @@
+//! What every driver has to do, as plain functions over the trait.
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+
+use super::{PIECE_BYTES_MAX, Storage, StorageError};
+use crate::oci::{Algorithm, Digest};
+
+/// Checks everything.
+pub(super) async fn check(storage: &dyn Storage) {
+    parts_become_content(storage).await;
+    parts_can_be_written_again(storage).await;
+    a_part_begins_where_the_upload_ends(storage).await;
+    a_tail_is_written_again(storage).await;
+    an_upload_is_continued_from_what_was_acknowledged(storage).await;
+    only_the_first_bytes_are_completed(storage).await;
+    what_is_missing_cannot_be_completed(storage).await;
+    an_empty_upload_becomes_empty_content(storage).await;
+    an_aborted_upload_is_gone(storage).await;
+    content_is_put_at_one_go(storage).await;
+    the_same_content_can_come_twice(storage).await;
+    ranges_are_read(storage).await;
+    big_content_comes_in_pieces(storage).await;
+    absent_content_is_absent(storage).await;
+    deleted_content_is_gone(storage).await;
+    uploads_do_not_mix(storage).await;
+}
+
+/// Returns bytes that are another content for each seed.
+fn bytes(seed: u8, length: usize) -> Bytes {
+    (0..length).map(|at| (at as u8).wrapping_mul(31).wrapping_add((at >> 8) as u8).wrapping_add(seed)).collect::<Vec<u8>>().into()
+}
+
+/// Returns a part on which others may follow.
+fn part(storage: &dyn Storage, seed: u8) -> Bytes {
+    bytes(seed, storage.part_bytes_min().max(1_000))
+}
+
+/// Returns a part on which no other may follow, or a whole one where the driver knows no such difference.
+fn short(storage: &dyn Storage, seed: u8) -> Bytes {
+    bytes(seed, storage.part_bytes_min().saturating_sub(1).max(1))
+}
+
+fn len(bytes: &Bytes) -> u64 {
+    bytes.len() as u64
+}
+
+async fn begin(storage: &dyn Storage, parts: &[&Bytes]) -> (String, u64) {
+    let (upload, mut offset) = (storage.begin().await.unwrap(), 0);
+    for part in parts {
+        storage.write_part(&upload, offset, vec![(*part).clone()]).await.unwrap();
+        offset += len(part);
+    }
+    (upload, offset)
+}
+
+#[track_caller]
+fn joined(parts: &[&Bytes]) -> Bytes {
+    parts.iter().flat_map(|part| part.iter().copied()).collect()
+}
+
+/// Completes an upload, and compares what became of it.
+async fn complete(storage: &dyn Storage, upload: &str, content: &Bytes) {
+    let digest = Digest::sha256(content);
+    storage.complete(upload, len(content), &digest).await.unwrap();
+    assert_content(storage, &digest, content).await;
+    let again = storage.complete(upload, len(content), &digest).await;
+    assert!(matches!(again, Err(StorageError::UploadAbsent(_))), "an upload is gone once it is content: {again:?}");
+}
+
+async fn assert_content(storage: &dyn Storage, digest: &Digest, content: &Bytes) {
+    assert_eq!(storage.size(digest).await.unwrap(), Some(len(content)));
+    let pieces: Vec<Bytes> = storage.read(digest, 0..len(content)).await.unwrap().try_collect().await.unwrap();
+    assert!(pieces.iter().all(|piece| (1..=PIECE_BYTES_MAX).contains(&piece.len())));
+    assert!(pieces.concat() == *content, "the content of {digest} is another");
+}
+
+async fn parts_become_content(storage: &dyn Storage) {
+    let (first, second, last) = (part(storage, 1), part(storage, 2), short(storage, 3));
+    let (upload, end) = begin(storage, &[&first, &second]).await;
+    storage.sync(&upload).await.unwrap();
+    // A part may come in pieces, and they may be empty.
+    storage.write_part(&upload, end, vec![Bytes::new(), last.slice(..1), Bytes::new(), last.slice(1..)]).await.unwrap();
+    storage.sync(&upload).await.unwrap();
+    let content = joined(&[&first, &second, &last]);
+    let digest = Digest::sha256(&content);
+    assert_eq!(storage.size(&digest).await.unwrap(), None, "an upload is not content yet");
+    complete(storage, &upload, &content).await;
+}
+
+async fn parts_can_be_written_again(storage: &dyn Storage) {
+    let (first, wrong, right) = (part(storage, 4), part(storage, 5), part(storage, 6));
+    let (upload, _) = begin(storage, &[&first, &wrong, &wrong]).await;
+    storage.write_part(&upload, len(&first), vec![right.clone()]).await.unwrap();
+    complete(storage, &upload, &joined(&[&first, &right])).await;
+    let (upload, _) = begin(storage, &[&wrong, &wrong]).await;
+    storage.write_part(&upload, 0, vec![right.clone()]).await.unwrap();
+    complete(storage, &upload, &right).await;
+    if storage.part_bytes_min() == 0 {
+        let (upload, _) = begin(storage, &[&first, &wrong]).await;
+        storage.write_part(&upload, 500, vec![right.clone()]).await.unwrap();
+        complete(storage, &upload, &joined(&[&first.slice(..500), &right])).await;
+    }
+}
+
+async fn a_part_begins_where_the_upload_ends(storage: &dyn Storage) {
+    let first = part(storage, 7);
+    let (upload, end) = begin(storage, &[&first]).await;
+    let gap = storage.write_part(&upload, end + 1, vec![first.clone()]).await;
+    assert!(matches!(gap, Err(StorageError::Offset { offset, expected }) if offset == end + 1 && expected == end), "{gap:?}");
+    storage.write_part(&upload, end, vec![first.clone()]).await.unwrap();
+    complete(storage, &upload, &joined(&[&first, &first])).await;
+}
+
+/// A driver with a least size takes nothing after a short part: it wants the short part again, with what follows on it.
+async fn a_tail_is_written_again(storage: &dyn Storage) {
+    let (first, tail, more) = (part(storage, 8), short(storage, 9), part(storage, 10));
+    let (upload, end) = begin(storage, &[&first, &tail]).await;
+    if tail.len() < storage.part_bytes_min() {
+        let after = storage.write_part(&upload, end, vec![more.clone()]).await;
+        assert!(matches!(after, Err(StorageError::Offset { offset, expected }) if offset == end && expected == len(&first)), "{after:?}");
+    }
+    storage.write_part(&upload, len(&first), vec![tail.clone(), more.clone()]).await.unwrap();
+    complete(storage, &upload, &joined(&[&first, &tail, &more])).await;
+}
+
+/// The caller knows how many bytes were acknowledged; more may be there.
+async fn an_upload_is_continued_from_what_was_acknowledged(storage: &dyn Storage) {
+    let (first, second, last) = (part(storage, 11), part(storage, 12), short(storage, 13));
+    for (written, size) in [
+        (vec![&first, &second, &last], len(&first)),
+        (vec![&first, &second], len(&first) + 1),
+        (vec![&first, &second, &last], len(&first) + len(&second)),
+        (vec![&first, &last], len(&first) + len(&last)),
+        (vec![&first, &last], 0),
+        (vec![&last], 1),
+    ] {
+        let content = joined(&written).slice(..usize::try_from(size).unwrap());
+        for more in [&Bytes::new(), &second] {
+            let (upload, _) = begin(storage, &written).await;
+            storage.sync(&upload).await.unwrap();
+            let (start, tail) = storage.tail(&upload, size).await.unwrap();
+            assert_eq!(start + len(&tail), size);
+            assert!(content.ends_with(&tail));
+            if !more.is_empty() {
+                storage.write_part(&upload, start, vec![tail, more.clone()]).await.unwrap();
+            }
+            complete(storage, &upload, &joined(&[&content, more])).await;
+        }
+    }
+    let (upload, end) = begin(storage, &[&first]).await;
+    let too_many = storage.tail(&upload, end + 1).await;
+    assert!(matches!(too_many, Err(StorageError::Failed { .. })), "{too_many:?}");
+}
+
+async fn only_the_first_bytes_are_completed(storage: &dyn Storage) {
+    let first = part(storage, 14);
+    let (upload, end) = begin(storage, &[&first]).await;
+    complete(storage, &upload, &first.slice(..usize::try_from(end - 1).unwrap())).await;
+}
+
+async fn what_is_missing_cannot_be_completed(storage: &dyn Storage) {
+    let first = part(storage, 15);
+    let (upload, end) = begin(storage, &[&first]).await;
+    let digest = Digest::sha256(b"more than there is");
+    let more = storage.complete(&upload, end + 1, &digest).await;
+    assert!(matches!(more, Err(StorageError::Failed { .. })), "{more:?}");
+    assert_eq!(storage.size(&digest).await.unwrap(), None);
+    complete(storage, &upload, &first).await;
+}
+
+async fn an_empty_upload_becomes_empty_content(storage: &dyn Storage) {
+    let (upload, _) = begin(storage, &[&Bytes::new()]).await;
+    complete(storage, &upload, &Bytes::new()).await;
+    storage.delete(&Digest::sha256(b"")).await.unwrap();
+    storage.put(&Digest::sha256(b""), vec![]).await.unwrap();
+    assert_content(storage, &Digest::sha256(b""), &Bytes::new()).await;
+    assert_eq!(storage.read_at(&Digest::sha256(b""), 0..10).await.unwrap(), "");
+}
+
+async fn an_aborted_upload_is_gone(storage: &dyn Storage) {
+    let first = part(storage, 16);
+    for synced in [false, true] {
+        let (upload, end) = begin(storage, &[&first]).await;
+        if synced {
+            storage.sync(&upload).await.unwrap();
+        }
+        storage.abort(&upload).await.unwrap();
+        storage.abort(&upload).await.unwrap();
+        let absent = |result: Result<(), StorageError>| matches!(result, Err(StorageError::UploadAbsent(name)) if name == upload);
+        assert!(absent(storage.write_part(&upload, end, vec![first.clone()]).await));
+        assert!(absent(storage.sync(&upload).await));
+        assert!(absent(storage.tail(&upload, 0).await.map(|_| ())));
+        assert!(absent(storage.complete(&upload, end, &Digest::sha256(&first)).await));
+    }
+}
+
+async fn content_is_put_at_one_go(storage: &dyn Storage) {
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+        let content = bytes(17, 3_000);
+        let digest = Digest::of(algorithm, &content);
+        storage.put(&digest, vec![content.slice(..1), Bytes::new(), content.slice(1..)]).await.unwrap();
+        assert_content(storage, &digest, &content).await;
+    }
+}
+
+async fn the_same_content_can_come_twice(storage: &dyn Storage) {
+    let content = part(storage, 18);
+    let digest = Digest::sha256(&content);
+    for _ in 0..2 {
+        storage.put(&digest, vec![content.clone()]).await.unwrap();
+        let (upload, _) = begin(storage, &[&content]).await;
+        storage.sync(&upload).await.unwrap();
+        complete(storage, &upload, &content).await;
+    }
+}
+
+async fn ranges_are_read(storage: &dyn Storage) {
+    let content = bytes(19, 2_000);
+    let digest = Digest::sha256(&content);
+    storage.put(&digest, vec![content.slice(..700), content.slice(700..)]).await.unwrap();
+    for (start, end) in [(0, 2_000), (0, 1), (1_999, 2_000), (699, 701), (700, 1_400), (5, 5), (2_000, 2_000)] {
+        let expected = &content[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()];
+        let pieces: Vec<Bytes> = storage.read(&digest, start..end).await.unwrap().try_collect().await.unwrap();
+        assert_eq!(pieces.concat(), expected, "{start}..{end}");
+        assert_eq!(storage.read_at(&digest, start..end).await.unwrap(), expected, "{start}..{end}");
+    }
+    // At once, a range ends with the content; a stream that would end early fails, since its length was promised.
+    assert_eq!(storage.read_at(&digest, 1_990..3_000).await.unwrap(), content[1_990..]);
+    assert_eq!(storage.read_at(&digest, 5_000..6_000).await.unwrap(), "");
+    let pieces: Result<Vec<Bytes>, _> = storage.read(&digest, 1_990..2_001).await.unwrap().try_collect().await;
+    assert!(matches!(pieces, Err(StorageError::Failed { .. })));
+}
+
+async fn big_content_comes_in_pieces(storage: &dyn Storage) {
+    let content = bytes(20, 5 * PIECE_BYTES_MAX + 17);
+    let digest = Digest::sha256(&content);
+    storage.put(&digest, vec![content.clone()]).await.unwrap();
+    assert_content(storage, &digest, &content).await;
+    // Several readers at once do not disturb each other.
+    let read = || async { storage.read(&digest, 0..len(&content)).await.unwrap().try_collect::<Vec<Bytes>>().await.unwrap().concat() };
+    let (first, second) = tokio::join!(read(), read());
+    assert!(first == content && second == content);
+}
+
+async fn absent_content_is_absent(storage: &dyn Storage) {
+    let digest = Digest::sha256(b"absent");
+    assert_eq!(storage.size(&digest).await.unwrap(), None);
+    let read = async { storage.read(&digest, 0..1).await?.try_collect::<Vec<Bytes>>().await };
+    assert!(matches!(read.await, Err(StorageError::Absent(absent)) if absent == digest));
+    assert!(matches!(storage.read_at(&digest, 0..1).await, Err(StorageError::Absent(absent)) if absent == digest));
+}
+
+async fn deleted_content_is_gone(storage: &dyn Storage) {
+    let content = bytes(21, 1_000);
+    let digest = Digest::sha256(&content);
+    storage.put(&digest, vec![content.clone()]).await.unwrap();
+    for _ in 0..2 {
+        storage.delete(&digest).await.unwrap();
+        assert_eq!(storage.size(&digest).await.unwrap(), None);
+    }
+    storage.put(&digest, vec![content.clone()]).await.unwrap();
+    assert_content(storage, &digest, &content).await;
+}
+
+async fn uploads_do_not_mix(storage: &dyn Storage) {
+    let (first, second) = (part(storage, 22), part(storage, 23));
+    let ((one, end), (two, _)) = (begin(storage, &[&first]).await, begin(storage, &[&second]).await);
+    assert_ne!(one, two);
+    storage.write_part(&two, end, vec![second.clone()]).await.unwrap();
+    storage.write_part(&one, end, vec![first.clone()]).await.unwrap();
+    complete(storage, &one, &joined(&[&first, &first])).await;
+    complete(storage, &two, &joined(&[&second, &second])).await;
+}

@@ -1,0 +1,457 @@
+//! What Chart.yaml says, as Helm understands it.
+//!
+//! Helm reads Chart.yaml by way of JSON and converts scalars where a string is expected. The same reader serves the config blob of a
+//! chart, which is that JSON. Reading is lenient: what has the wrong type is left out and reported, so that a chart with several
+//! faults is told of all of them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::scalar;
+
+/// The metadata of a chart. Serialised it is what `helm push` writes as config: the same keys in the same order, without empty ones.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    /// The name of the chart.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The address of the project's page.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub home: String,
+    /// Addresses of source code.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// The version of the chart.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// What the chart is, in one sentence.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Words to find the chart by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keywords: Vec<String>,
+    /// Who looks after the chart; an empty item is kept as such.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub maintainers: Vec<Option<Maintainer>>,
+    /// The address of an icon.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub icon: String,
+    /// The version of the chart format.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub api_version: String,
+    /// The value that enables the chart as a dependency.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub condition: String,
+    /// The tags that enable the chart as a dependency.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tags: String,
+    /// The version of the application in the chart.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub app_version: String,
+    /// Whether the chart should no longer be used.
+    #[serde(skip_serializing_if = "is_false")]
+    pub deprecated: bool,
+    /// What others note about the chart.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The versions of Kubernetes that the chart is for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kube_version: String,
+    /// The charts that this one needs; an empty item is kept as such.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<Option<Dependency>>,
+    /// `application`, `library` or empty.
+    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+}
+
+/// One who looks after a chart.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Maintainer {
+    /// The name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The address for mail.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub email: String,
+    /// The address of a page.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub url: String,
+}
+
+/// A chart that another needs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Dependency {
+    /// The name of the needed chart.
+    pub name: String,
+    /// The version, or the range of versions.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// The repository that holds it; empty for a chart inside of the package.
+    pub repository: String,
+    /// The value that enables it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub condition: String,
+    /// The tags that enable it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Whether it is enabled without condition.
+    #[serde(skip_serializing_if = "is_false")]
+    pub enabled: bool,
+    /// What is taken over from its values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub import_values: Vec<Value>,
+    /// The name under which it is used.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub alias: String,
+}
+
+impl Dependency {
+    /// The name under which the chart uses this dependency: two of one name cannot be told apart.
+    pub fn key(&self) -> &str {
+        if self.alias.is_empty() { &self.name } else { &self.alias }
+    }
+}
+
+/// A value that has another type than Helm expects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mismatch {
+    /// Where the value is, as a JSON pointer.
+    pub pointer: String,
+    /// What was expected.
+    pub expected: &'static str,
+    /// What was found.
+    pub found: &'static str,
+}
+
+/// Where the JSON comes from, which decides whether scalars become strings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source {
+    /// YAML: a number or a boolean counts as the string that it is written as.
+    Yaml,
+    /// JSON: a string is a string.
+    Json,
+}
+
+/// The keys of Chart.yaml that Helm knows.
+pub const METADATA_KEYS: [&str; 17] = [
+    "name",
+    "home",
+    "sources",
+    "version",
+    "description",
+    "keywords",
+    "maintainers",
+    "icon",
+    "apiVersion",
+    "condition",
+    "tags",
+    "appVersion",
+    "deprecated",
+    "annotations",
+    "kubeVersion",
+    "dependencies",
+    "type",
+];
+
+/// The keys of a maintainer that Helm knows.
+pub const MAINTAINER_KEYS: [&str; 3] = ["name", "email", "url"];
+
+/// The keys of a dependency that Helm knows.
+pub const DEPENDENCY_KEYS: [&str; 8] = [
+    "name",
+    "version",
+    "repository",
+    "condition",
+    "tags",
+    "enabled",
+    "import-values",
+    "alias",
+];
+
+impl Metadata {
+    /// Reads metadata and returns it with the values that had to be left out.
+    pub fn read(value: &Value, source: Source) -> (Metadata, Vec<Mismatch>) {
+        let mut reader = Reader {
+            source,
+            mismatches: Vec::new(),
+        };
+        let metadata = reader.metadata(value);
+        (metadata, reader.mismatches)
+    }
+
+    /// The dependencies that are not empty items.
+    pub fn dependencies(&self) -> impl Iterator<Item = &Dependency> {
+        self.dependencies.iter().flatten()
+    }
+
+    /// The maintainers that are not empty items.
+    pub fn maintainers(&self) -> impl Iterator<Item = &Maintainer> {
+        self.maintainers.iter().flatten()
+    }
+
+    /// The file name under which Helm packages this chart.
+    pub fn package(&self) -> String {
+        format!("{}-{}.tgz", self.name, self.version)
+    }
+}
+
+/// Finds a member by name, in any case where no name matches exactly, as Go's JSON reader does.
+pub fn member<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    let object = value.as_object()?;
+    object.get(key).or_else(|| {
+        object
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(key))
+            .map(|(_, found)| found)
+    })
+}
+
+struct Reader {
+    source: Source,
+    mismatches: Vec<Mismatch>,
+}
+
+impl Reader {
+    fn metadata(&mut self, value: &Value) -> Metadata {
+        if !self.is_object(value, "") {
+            return Metadata::default();
+        }
+        Metadata {
+            name: self.string(value, "", "name"),
+            home: self.string(value, "", "home"),
+            sources: self.strings(value, "", "sources"),
+            version: self.string(value, "", "version"),
+            description: self.string(value, "", "description"),
+            keywords: self.strings(value, "", "keywords"),
+            maintainers: self.items(value, "maintainers", Self::maintainer),
+            icon: self.string(value, "", "icon"),
+            api_version: self.string(value, "", "apiVersion"),
+            condition: self.string(value, "", "condition"),
+            tags: self.string(value, "", "tags"),
+            app_version: self.string(value, "", "appVersion"),
+            deprecated: self.boolean(value, "", "deprecated"),
+            annotations: self.annotations(value),
+            kube_version: self.string(value, "", "kubeVersion"),
+            dependencies: self.items(value, "dependencies", Self::dependency),
+            kind: self.string(value, "", "type"),
+        }
+    }
+
+    fn maintainer(&mut self, value: &Value, base: &str) -> Maintainer {
+        Maintainer {
+            name: self.string(value, base, "name"),
+            email: self.string(value, base, "email"),
+            url: self.string(value, base, "url"),
+        }
+    }
+
+    fn dependency(&mut self, value: &Value, base: &str) -> Dependency {
+        Dependency {
+            name: self.string(value, base, "name"),
+            version: self.string(value, base, "version"),
+            repository: self.string(value, base, "repository"),
+            condition: self.string(value, base, "condition"),
+            tags: self.strings(value, base, "tags"),
+            enabled: self.boolean(value, base, "enabled"),
+            import_values: self
+                .list(value, base, "import-values")
+                .map(<[Value]>::to_vec)
+                .unwrap_or_default(),
+            alias: self.string(value, base, "alias"),
+        }
+    }
+
+    fn annotations(&mut self, value: &Value) -> BTreeMap<String, String> {
+        let mut annotations = BTreeMap::new();
+        let Some(found) = present(value, "annotations") else {
+            return annotations;
+        };
+        if !self.is_object(found, "/annotations") {
+            return annotations;
+        }
+        for (name, item) in found.as_object().into_iter().flatten() {
+            let pointer = format!("/annotations/{}", escape(name));
+            annotations.insert(name.clone(), self.text(item, &pointer));
+        }
+        annotations
+    }
+
+    fn items<T>(&mut self, value: &Value, key: &str, read: fn(&mut Self, &Value, &str) -> T) -> Vec<Option<T>> {
+        let Some(list) = self.list(value, "", key) else {
+            return Vec::new();
+        };
+        let mut items = Vec::with_capacity(list.len());
+        for (index, item) in list.iter().enumerate() {
+            let pointer = format!("/{key}/{index}");
+            if item.is_null() {
+                items.push(None);
+            } else if self.is_object(item, &pointer) {
+                items.push(Some(read(self, item, &pointer)));
+            }
+        }
+        items
+    }
+
+    fn strings(&mut self, value: &Value, base: &str, key: &str) -> Vec<String> {
+        let list = self.list(value, base, key).unwrap_or_default();
+        list.iter()
+            .enumerate()
+            .map(|(index, item)| self.text(item, &format!("{base}/{key}/{index}")))
+            .collect()
+    }
+
+    fn list<'a>(&mut self, value: &'a Value, base: &str, key: &str) -> Option<&'a [Value]> {
+        let found = present(value, key)?;
+        if found.as_array().is_none() {
+            self.mismatch(format!("{base}/{key}"), "a list", found);
+        }
+        found.as_array().map(Vec::as_slice)
+    }
+
+    fn string(&mut self, value: &Value, base: &str, key: &str) -> String {
+        match present(value, key) {
+            Some(found) => self.text(found, &format!("{base}/{key}")),
+            None => String::new(),
+        }
+    }
+
+    fn boolean(&mut self, value: &Value, base: &str, key: &str) -> bool {
+        let Some(found) = present(value, key) else { return false };
+        match found {
+            Value::Bool(flag) => return *flag,
+            // Helm reads YAML 1.1, in which these words are booleans.
+            Value::String(word) if self.source == Source::Yaml => match word.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "y" => return true,
+                "no" | "off" | "n" => return false,
+                _ => self.mismatch(format!("{base}/{key}"), "true or false", found),
+            },
+            _ => self.mismatch(format!("{base}/{key}"), "true or false", found),
+        }
+        false
+    }
+
+    fn text(&mut self, value: &Value, pointer: &str) -> String {
+        match value {
+            Value::Null => return String::new(),
+            Value::String(text) => return sanitised(text),
+            Value::Bool(_) | Value::Number(_) if self.source == Source::Yaml => return scalar::text(value),
+            _ => self.mismatch(pointer.to_owned(), "a string", value),
+        }
+        String::new()
+    }
+
+    fn is_object(&mut self, value: &Value, pointer: &str) -> bool {
+        if !value.is_object() && !value.is_null() {
+            self.mismatch(pointer.to_owned(), "a mapping", value);
+        }
+        value.is_object()
+    }
+
+    fn mismatch(&mut self, pointer: String, expected: &'static str, found: &Value) {
+        self.mismatches.push(Mismatch {
+            pointer,
+            expected,
+            found: scalar::kind(found),
+        });
+    }
+}
+
+fn present<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    member(value, key).filter(|found| !found.is_null())
+}
+
+/// Escapes a key for a JSON pointer.
+pub fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// Turns white space into spaces and drops what cannot be printed, as Helm does before it judges metadata.
+fn sanitised(text: &str) -> String {
+    let space = |character: char| if character.is_whitespace() { ' ' } else { character };
+    text.chars().map(space).filter(|character| !character.is_control()).collect()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn scalars_of_yaml_become_strings() {
+        let value =
+            json!({ "name": "web", "version": 1.1, "appVersion": 20_210_101, "keywords": ["a", true], "deprecated": true });
+        let (metadata, mismatches) = Metadata::read(&value, Source::Yaml);
+        assert_eq!(mismatches, []);
+        assert_eq!(
+            (metadata.version.as_str(), metadata.app_version.as_str()),
+            ("1.1", "20210101")
+        );
+        assert_eq!(metadata.keywords, ["a", "true"]);
+        assert!(metadata.deprecated);
+    }
+
+    #[test]
+    fn scalars_of_json_do_not() {
+        let (_, mismatches) = Metadata::read(&json!({ "version": 1.1 }), Source::Json);
+        assert_eq!(
+            mismatches,
+            [Mismatch {
+                pointer: "/version".into(),
+                expected: "a string",
+                found: "a number"
+            }]
+        );
+    }
+
+    #[test]
+    fn every_wrong_type_is_reported_with_its_pointer() {
+        let value = json!({
+            "name": ["web"], "sources": "x", "deprecated": "true", "annotations": { "a/b": {} },
+            "maintainers": [null, 1], "dependencies": [{ "tags": "x" }]
+        });
+        let (metadata, mismatches) = Metadata::read(&value, Source::Yaml);
+        let pointers: Vec<_> = mismatches.iter().map(|mismatch| mismatch.pointer.as_str()).collect();
+        assert_eq!(
+            pointers,
+            [
+                "/name",
+                "/sources",
+                "/maintainers/1",
+                "/deprecated",
+                "/annotations/a~1b",
+                "/dependencies/0/tags"
+            ]
+        );
+        assert_eq!(metadata.maintainers, [None]);
+    }
+
+    #[test]
+    fn serialised_metadata_is_what_helm_pushes() {
+        let value = json!({
+            "apiVersion": "v2", "name": "web", "version": "1.0.0", "type": "application", "nonsense": 1,
+            "dependencies": [{ "name": "db", "repository": "", "import-values": ["data"] }]
+        });
+        let (metadata, _) = Metadata::read(&value, Source::Yaml);
+        assert_eq!(
+            serde_json::to_string(&metadata).unwrap(),
+            r#"{"name":"web","version":"1.0.0","apiVersion":"v2","dependencies":[{"name":"db","repository":"","import-values":["data"]}],"type":"application"}"#
+        );
+    }
+
+    #[test]
+    fn keys_match_in_any_case_and_text_is_cleaned() {
+        let (metadata, _) = Metadata::read(&json!({ "Name": "we\u{7}b", "description": "a\nb" }), Source::Yaml);
+        assert_eq!((metadata.name.as_str(), metadata.description.as_str()), ("web", "a b"));
+    }
+}
