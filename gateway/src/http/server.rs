@@ -165,7 +165,7 @@ async fn refuse_tls(mut stream: TcpStream) {
 /// Speaks HTTP/1.1 or, where the client begins so, HTTP/2 without TLS.
 fn protocol(idle_max: Duration) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(idle_max).max_buf_size(HEAD_BYTES_MAX.max(512 * 1024)).pipeline_flush(true);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(idle_max).max_buf_size(HEAD_BYTES_MAX.max(512 * 1024));
     let mut http2 = builder.http2();
     http2.timer(TokioTimer::new()).max_concurrent_streams(H2_STREAMS_MAX).max_header_list_size(HEAD_BYTES_MAX as u32);
     http2.keep_alive_interval(idle_max / 2).keep_alive_timeout(idle_max / 2);
