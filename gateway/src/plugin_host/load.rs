@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    FailurePolicy, Limits, PluginConfig, PluginHost, PluginHostError,
+    Limits, PluginConfig, PluginHost, PluginHostError,
     contract::Outline,
     guest::{Failure, Guest},
     meter::Meter,
@@ -191,11 +191,11 @@ impl PluginHost {
 
 /// Lowers limits to what a plugin says it needs.
 fn limits(limits: Limits, spec: &Spec) -> Limits {
-    let memory = spec.limits.memory_bytes.unwrap_or(limits.memory_bytes_max);
+    let memory = spec.limits.memory_bytes_max.unwrap_or(limits.memory_bytes_max);
     let time = spec
         .limits
         .time_ms
-        .map_or(limits.call_time_max, std::time::Duration::from_millis);
+        .map_or(limits.call_time_max, std::time::Duration::from_secs_f64);
     Limits {
         memory_bytes_max: limits.memory_bytes_max.min(memory),
         call_time_max: limits.call_time_max.min(time),
@@ -238,16 +238,6 @@ fn components(folder: &Path) -> Result<Vec<PathBuf>, PluginHostError> {
     Ok(files)
 }
 
-/// The policy that holds for a plugin is one of two; both are words in the configuration.
-impl std::fmt::Display for FailurePolicy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -263,9 +253,9 @@ mod tests {
             .unwrap()
         };
         let base = Limits::default();
-        let low = limits(base, &spec(r#"{"memoryBytes":65536,"timeMs":5}"#));
+        let low = limits(base, &spec(r#"{"memoryBytesMax":65536,"callSecondsMax":0.005}"#));
         assert_eq!((low.memory_bytes_max, low.call_time_max), (65_536, Duration::from_millis(5)));
-        let high = limits(base, &spec(r#"{"memoryBytes":1099511627776,"timeMs":3600000}"#));
+        let high = limits(base, &spec(r#"{"memoryBytesMax":1099511627776,"callSecondsMax":3600}"#));
         assert_eq!(high, base);
     }
 }
