@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     oci::{Digest, ErrorCode, Reference, Repository, Tag},
-    plugin_host::{CallError, KnownType},
+    plugin_host::{CallError, KnownType, ViewSpec},
     registry::{Artifact, ArtifactRecord, Finding, Reader, SARIF_MEDIA_TYPE, sarif},
 };
 
@@ -159,18 +159,21 @@ impl From<CallError> for HttpError {
 
 fn entry(record: &ArtifactRecord) -> Value {
     let Some(entry) = &record.entry else { return Value::Null };
-    let mut entry_json = json!(entry);
-    entry_json["document"] = serde_json::from_str(&entry.document).unwrap_or_default();
-    entry_json
+    let document: Value = serde_json::from_str(&entry.document).unwrap_or_default();
+    with(json!(entry), "document", document)
 }
 
 fn views(known: &KnownType, base: &str) -> Vec<Value> {
-    let view = |view: &crate::plugin_host::ViewSpec| {
-        let mut shown = json!(view);
-        shown["url"] = format!("{base}/views/{}", view.name).into();
-        shown
-    };
-    known.views.iter().map(view).collect()
+    let url = |view: &ViewSpec| format!("{base}/views/{}", view.name).into();
+    known.views.iter().map(|view| with(json!(view), "url", url(view))).collect()
+}
+
+/// Sets a member of an object.
+fn with(mut object: Value, name: &str, value: Value) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
+    object
 }
 
 /// Fills in the plugin's command templates. One that names a tag is left out where the artifact has none.

@@ -9,7 +9,7 @@ use super::{
     request::{Call, json, next_link},
 };
 use crate::{
-    oci::ErrorCode,
+    oci::{ErrorCode, Tag},
     registry::{EntryCursor, EntryItem},
 };
 
@@ -103,18 +103,18 @@ fn result(item: &EntryItem) -> Value {
         "repository": item.repository.as_str(),
         "digest": item.digest,
         "type": item.artifact_type,
-        "tags": item.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(),
-        "title": entry["title"],
-        "version": entry["version"],
-        "summary": entry["summary"],
-        "keywords": entry["keywords"],
+        "tags": item.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
+        "title": entry.get("title"),
+        "version": entry.get("version"),
+        "summary": entry.get("summary"),
+        "keywords": entry.get("keywords"),
     })
 }
 
 /// Answers a page of a list that is at hand, sorted by one member.
 fn paged(call: &Call<'_>, name: &str, mut items: Vec<Value>, key: &str) -> Answer {
     let n = call.page()?;
-    let key_of = |item: &Value| item[key].as_str().unwrap_or_default().to_owned();
+    let key_of = |item: &Value| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     items.sort_by_key(key_of);
     if let Some(last) = call.parameter("last") {
         items.retain(|item| key_of(item) > last);

@@ -9,7 +9,7 @@ use super::{
     request::{Call, answer, json, next_link},
 };
 use crate::{
-    oci::{Digest, Repository, media_types},
+    oci::{Digest, Repository, Tag, media_types},
     registry::ReferrerRecord,
 };
 
@@ -38,7 +38,7 @@ pub(super) fn tags(call: &Call<'_>, repository: &Repository) -> Answer {
     let mut tags = call.reader().tags(repository, call.parameter("last").as_deref(), n + 1)?;
     let more = tags.len() > n;
     tags.truncate(n);
-    let names: Vec<&str> = tags.iter().map(|tag| tag.as_str()).collect();
+    let names: Vec<&str> = tags.iter().map(Tag::as_str).collect();
     let mut response = json(&json!({ "name": repository.as_str(), "tags": names }));
     if let (true, Some(last)) = (more, names.last()) {
         let path = format!("/v2/{repository}/tags/list");

@@ -160,7 +160,7 @@ async fn refuse_tls(mut stream: TcpStream) {
     let mut hello = vec![0; TLS_RECORD_BYTES_MAX];
     // What is not read would turn the answer into a reset.
     let answered = async {
-        stream.read(&mut hello).await?;
+        let _greeting_bytes = stream.read(&mut hello).await?;
         stream.write_all(SPEAK_WITHOUT_TLS).await?;
         stream.shutdown().await
     };

@@ -78,8 +78,8 @@ fn body(parts: Vec<Part>) -> Body {
     let mut parts = parts.into_iter();
     let (first, rest) = (parts.next(), parts.len());
     match first {
-        None => return Body::empty(),
-        Some(Part::Bytes(bytes)) if rest == 0 => return Body::from(bytes),
+        None => Body::empty(),
+        Some(Part::Bytes(bytes)) if rest == 0 => Body::from(bytes),
         first => Body::from_stream(
             stream::iter(first.into_iter().chain(parts))
                 .then(|part| async move {
@@ -94,7 +94,7 @@ fn body(parts: Vec<Part>) -> Body {
                     tracing::error!(
                         error = error as &dyn std::error::Error,
                         "an answer could not be sent to its end"
-                    )
+                    );
                 }),
         ),
     }

@@ -313,7 +313,7 @@ impl Session {
         };
         let called = self.hand(context).and_then(|context| call(self, context));
         let result = match called {
-            Ok(Ok(answer)) => check(answer).map_err(broken),
+            Ok(Ok(answer)) => check(answer).map_err(|fault| broken(&fault)),
             Ok(Err(error)) => Err(bounds::error(error).map_or_else(broken, Failure::from)),
             Err(error) => Err(failure(&error, self.store.data())),
         };
@@ -371,7 +371,7 @@ fn wanted<T>(indices: &Option<T>) -> wasmtime::Result<&T> {
         .ok_or_else(|| wasmtime::format_err!("the plugin does not export this interface"))
 }
 
-fn broken(fault: String) -> Failure {
+fn broken(fault: &str) -> Failure {
     Failure::Failed(format!("its answer breaks the contract: {fault}"))
 }
 
