@@ -8,11 +8,8 @@
 
 mod fs;
 mod memory;
-<<<<<<< HEAD
 #[cfg(test)]
 mod suite;
-=======
->>>>>>> main
 
 use std::{ops::Range, sync::Arc};
 
@@ -21,11 +18,7 @@ use futures_util::stream::BoxStream;
 
 use crate::oci::Digest;
 
-<<<<<<< HEAD
 pub use fs::{FsStorage, create_folder_durably};
-=======
-pub use fs::FsStorage;
->>>>>>> main
 pub use memory::MemoryStorage;
 
 /// The longest piece that [`Storage::read`] yields and that callers should gather for [`Storage::write_part`], in bytes.

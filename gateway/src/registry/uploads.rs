@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::{
-    Body, Chunk, Registry, RegistryError,
+    Blob, Body, Chunk, Registry, RegistryError,
     incoming::{Incoming, Limit, expect_digest, hash_stored, take_small},
     now_seconds,
 };
@@ -193,13 +193,14 @@ impl Registry {
         self.link(repository, digest, size, None).await
     }
 
-    /// Keeps a body as content that no repository holds, for a plugin to read, and returns its digest and size.
+    /// Keeps a body as content that no repository holds, for a plugin to read.
     ///
     /// # Errors
     /// [`RegistryError::TooLarge`] beyond `bytes_max`.
-    pub async fn spool(&self, body: Body, bytes_max: u64) -> Result<(Digest, u64), RegistryError> {
+    pub async fn spool(&self, body: Body, bytes_max: u64) -> Result<Blob, RegistryError> {
         let chunk = Chunk { start: None, length: None, body };
-        self.put_content(None, chunk, Limit { what: "the request", bytes_max }).await
+        let (digest, size) = self.put_content(None, chunk, Limit { what: "the request", bytes_max }).await?;
+        Ok(Blob::new(digest, size, self.storage.clone()))
     }
 
     /// Ends a session without a blob.
