@@ -11,7 +11,7 @@ use crate::{
     plugin_host::{PluginHost, PluginHostError},
     registry::{CodeHashes, Registry, RegistryError},
     services::Services,
-    storage::{FsStorage, StorageError},
+    storage::{FsStorage, StorageError, create_folder_durably},
 };
 
 /// How often uploads are looked for that nobody uses any more.
@@ -122,7 +122,7 @@ impl App {
 fn lock_data(data: &Path) -> Result<std::fs::File, AppError> {
     let path = data.display().to_string();
     let open = || -> std::io::Result<std::fs::File> {
-        std::fs::create_dir_all(data)?;
+        create_folder_durably(data)?;
         std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(data.join("lock"))
     };
     let file = open().map_err(|reason| AppError::Data { path: path.clone(), reason })?;

@@ -38,7 +38,13 @@ pub(crate) struct Built {
 
 /// Builds components into `plugins/` and `guests/` of the target folder.
 pub(crate) fn build_guests(options: Options) -> anyhow::Result<Vec<Built>> {
-    let guests = guests()?.into_iter().filter(|guest| options == Options::All || guest.folder == "plugins").collect::<Vec<_>>();
+    let guests = guests()?
+        .into_iter()
+        .filter(|guest| options == Options::All || guest.folder == "plugins")
+        .collect::<Vec<_>>();
+    if guests.is_empty() {
+        return Ok(Vec::new());
+    }
     let folder = target().join("wasm");
     let mut command = ensure_target()?.build(&folder);
     command.args(["--quiet", "--lib"]);
@@ -50,7 +56,10 @@ pub(crate) fn build_guests(options: Options) -> anyhow::Result<Vec<Built>> {
     }
     run(&mut command)?;
     let modules = folder.join(TARGET).join("guest");
-    let built = guests.iter().map(|guest| guest.encode(&modules)).collect::<anyhow::Result<Vec<_>>>()?;
+    let built = guests
+        .iter()
+        .map(|guest| guest.encode(&modules))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     if options == Options::All {
         oddities(&modules)?;
     }
@@ -84,7 +93,11 @@ impl Guest {
             replace(&path, &bytes)?;
         }
         let bytes = fs::metadata(&path)?.len();
-        Ok(Built { name: self.name.clone(), path, bytes })
+        Ok(Built {
+            name: self.name.clone(),
+            path,
+            bytes,
+        })
     }
 }
 
@@ -107,7 +120,10 @@ fn oddities(modules: &Path) -> anyhow::Result<()> {
     for text in texts.read_dir().with_context(|| format!("cannot list {}", texts.display()))? {
         let text = text?.path();
         let bytes = wat::parse_file(&text).with_context(|| format!("cannot assemble {}", text.display()))?;
-        replace(&folder.join(text.with_extension("wasm").file_name().unwrap_or_default()), &bytes)?;
+        replace(
+            &folder.join(text.with_extension("wasm").file_name().unwrap_or_default()),
+            &bytes,
+        )?;
     }
     replace(&folder.join("not-wasm.wasm"), b"#!/bin/sh\necho this is no WebAssembly\n")?;
     let module = fs::read(modules.join("guest_minimal.wasm")).context("the minimal guest was not built")?;
@@ -148,16 +164,33 @@ fn guests() -> anyhow::Result<Vec<Guest>> {
 }
 
 fn of_package(package: &Package) -> Vec<Guest> {
-    let relative = package.manifest_path.parent().and_then(|folder| folder.strip_prefix(repository()).ok());
-    let Some(relative) = relative.filter(|relative| relative.components().count() > 1) else { return Vec::new() };
+    let relative = package
+        .manifest_path
+        .parent()
+        .and_then(|folder| folder.strip_prefix(repository()).ok());
+    let Some(relative) = relative.filter(|relative| relative.components().count() > 1) else {
+        return Vec::new();
+    };
     let folder = relative.iter().next().unwrap_or_default().to_string_lossy().into_owned();
     let own = relative.file_name().unwrap_or_default().to_string_lossy();
     let is_library = |kind: &String| kind != "example";
-    let components = package.targets.iter().filter(|target| target.crate_types.iter().any(|kind| kind == "cdylib"));
+    let components = package
+        .targets
+        .iter()
+        .filter(|target| target.crate_types.iter().any(|kind| kind == "cdylib"));
     let guest = |target: &Target| {
         let example = !target.kind.iter().any(is_library);
-        let name = if example { target.name.clone() } else { own.clone().into_owned() };
-        Guest { name, package: package.name.clone(), example, folder: folder.clone() }
+        let name = if example {
+            target.name.clone()
+        } else {
+            own.clone().into_owned()
+        };
+        Guest {
+            name,
+            package: package.name.clone(),
+            example,
+            folder: folder.clone(),
+        }
     };
     components.map(guest).collect()
 }

@@ -39,7 +39,10 @@ impl Toolchain {
         if let Some(home) = cargo_home() {
             flags += &format!(" --remap-path-prefix={}=cargo", home.display());
         }
-        command.arg(folder).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags).env_remove("RUSTFLAGS");
+        command
+            .arg(folder)
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags)
+            .env_remove("RUSTFLAGS");
         if let Self::Distribution { linker } = self {
             command
                 .args(["-Z", "build-std=std,panic_abort"])
@@ -58,7 +61,10 @@ pub(crate) fn ensure_target() -> anyhow::Result<Toolchain> {
     }
     eprintln!("the target {TARGET} is not installed; asking rustup for it");
     let mut rustup = Command::new("rustup");
-    rustup.args(["target", "add", TARGET]).stdout(Stdio::null()).stderr(Stdio::null());
+    rustup
+        .args(["target", "add", TARGET])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     if rustup.status().is_ok_and(|status| status.success()) && has_target("rustc")? {
         return Ok(Toolchain::Installed);
     }
@@ -71,7 +77,9 @@ pub(crate) fn ensure_target() -> anyhow::Result<Toolchain> {
 fn has_target(rustc: &str) -> anyhow::Result<bool> {
     let folder = PathBuf::from(print(rustc, &["--print", "target-libdir", "--target", TARGET])?);
     let Ok(files) = folder.read_dir() else { return Ok(false) };
-    Ok(files.filter_map(Result::ok).any(|file| file.file_name().to_string_lossy().starts_with("libstd-")))
+    Ok(files
+        .filter_map(Result::ok)
+        .any(|file| file.file_name().to_string_lossy().starts_with("libstd-")))
 }
 
 fn ensure_distribution() -> anyhow::Result<()> {
@@ -86,7 +94,9 @@ fn ensure_distribution() -> anyhow::Result<()> {
         )
     };
     let mut apt = Command::new("apt-get");
-    apt.args(["install", "-y", "--no-install-recommends"]).args(DISTRIBUTION_PACKAGES).env("DEBIAN_FRONTEND", "noninteractive");
+    apt.args(["install", "-y", "--no-install-recommends"])
+        .args(DISTRIBUTION_PACKAGES)
+        .env("DEBIAN_FRONTEND", "noninteractive");
     let status = apt.status().with_context(hint)?;
     if !status.success() || !has_sources() {
         bail!(hint());
@@ -97,7 +107,11 @@ fn ensure_distribution() -> anyhow::Result<()> {
 /// Says whether the distribution's compiler and its sources are there.
 fn has_sources() -> bool {
     let sysroot = print(DISTRIBUTION_RUSTC, &["--print", "sysroot"]);
-    sysroot.is_ok_and(|sysroot| Path::new(&sysroot).join("lib/rustlib/src/rust/library/std/Cargo.toml").exists())
+    sysroot.is_ok_and(|sysroot| {
+        Path::new(&sysroot)
+            .join("lib/rustlib/src/rust/library/std/Cargo.toml")
+            .exists()
+    })
 }
 
 /// Finds the linker, which comes with the toolchain that compiles everything else.
@@ -105,18 +119,34 @@ fn linker() -> anyhow::Result<PathBuf> {
     let sysroot = PathBuf::from(print("rustc", &["--print", "sysroot"])?);
     let hosts = sysroot.join("lib/rustlib");
     let folders = hosts.read_dir().with_context(|| format!("cannot list {}", hosts.display()))?;
-    let mut linkers = folders.filter_map(Result::ok).map(|folder| folder.path().join("bin/rust-lld"));
-    linkers.find(|linker| linker.exists()).with_context(|| format!("there is no rust-lld below {}", hosts.display()))
+    let mut linkers = folders
+        .filter_map(Result::ok)
+        .map(|folder| folder.path().join("bin/rust-lld"));
+    linkers
+        .find(|linker| linker.exists())
+        .with_context(|| format!("there is no rust-lld below {}", hosts.display()))
 }
 
 fn print(rustc: &str, arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(rustc).args(arguments).output().with_context(|| format!("cannot run {rustc}"))?;
+    let output = Command::new(rustc)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("cannot run {rustc}"))?;
     if !output.status.success() {
-        bail!("`{rustc} {}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "`{rustc} {}` failed: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
-    Ok(String::from_utf8(output.stdout).context("a compiler prints a path that is not UTF-8")?.trim().to_owned())
+    Ok(String::from_utf8(output.stdout)
+        .context("a compiler prints a path that is not UTF-8")?
+        .trim()
+        .to_owned())
 }
 
 fn cargo_home() -> Option<PathBuf> {
-    std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")))
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
 }

@@ -9,7 +9,9 @@ fn names(guest: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let folder = std::env::var_os("PORTOLAN_GUESTS").map_or_else(
         || {
             let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-            target.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))).join("guests")
+            target
+                .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")))
+                .join("guests")
         },
         PathBuf::from,
     );
@@ -32,14 +34,27 @@ fn interfaces(names: &[&str]) -> BTreeSet<String> {
 fn a_plugin_exports_exactly_what_it_registers() {
     assert_eq!(names("minimal").1, interfaces(&["describe", "validator"]));
     assert_eq!(names("note").1, interfaces(&["describe", "validator", "indexer", "renderer"]));
-    let all = ["describe", "validator", "admitter", "indexer", "renderer", "scanner", "comparer", "service"];
+    let all = [
+        "describe",
+        "validator",
+        "admitter",
+        "indexer",
+        "renderer",
+        "scanner",
+        "comparer",
+        "service",
+    ];
     assert_eq!(names("everything").1, interfaces(&all));
 }
 
 #[test]
 fn a_plugin_imports_nothing_of_wasi() {
     for guest in ["minimal", "note", "everything", "claim-all", "evil"] {
-        let foreign = names(guest).0.into_iter().filter(|name| !name.starts_with("portolan:plugin/")).collect::<Vec<_>>();
+        let foreign = names(guest)
+            .0
+            .into_iter()
+            .filter(|name| !name.starts_with("portolan:plugin/"))
+            .collect::<Vec<_>>();
         assert!(foreign.is_empty(), "{guest} imports {foreign:?}");
     }
 }

@@ -17,7 +17,7 @@ fn fails(text: &str, limits: &Limits) -> String {
 #[test]
 fn plain_scalars_resolve_as_in_go() {
     let text = "[~, null, , true, False, yes, on, 12, -7, +3, 0x1F, 0o17, 017, 08, 0b101, 1_000, 1.5, 1e3, .5, 12e03, 1.2.3, \
-        99999999999999999999, 1-2, 2024-01-01, '12', \"true\", !!str 12, !!float 1, .inf, v1, 0x, +-1]"
+        99999999999999999999, 1-2, 2024-01-01, '12', \"true\", !!str 12, !!float 1, .inf, v1, 0x, +-1, 12e4567]"
         .replace(", ,", ", '',");
     let expected = json!([
         null,
@@ -51,7 +51,8 @@ fn plain_scalars_resolve_as_in_go() {
         null,
         "v1",
         "0x",
-        "+-1"
+        "+-1",
+        "12e4567"
     ]);
     let node = one(&text);
     let json = node.to_json();

@@ -13,7 +13,11 @@ use anyhow::{Context, anyhow};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use sha2::{Digest, Sha256};
 
-use crate::{Extent, measure::Measurement};
+use crate::{
+    Extent,
+    measure::{Measurement, per_op},
+    server::processor_time,
+};
 
 const MB: usize = 1_000_000;
 /// How many threads write at once: as many as the pushes have connections.
@@ -38,10 +42,22 @@ pub(crate) fn run(folder: &Path, extent: Extent) -> anyhow::Result<Vec<Measureme
     let mut measured = Vec::new();
     for (row, size, files) in WRITES {
         let content = noise.get(..*size).context("the largest file is as large as what there is")?;
-        measured.push(write(row, folder, content, extent.of(*files, WRITERS as u64))?);
+        let files = extent.of(*files, WRITERS as u64);
+        measured.push(timed(|| write(row, folder, content, files))?);
+        for file in 0..files {
+            fs::remove_file(folder.join(format!("floor-{file}")))?;
+        }
     }
-    measured.push(hash(&noise, extent.of(BULK_GOES, 1)));
-    measured.push(copy(&noise, extent.of(BULK_GOES, 1))?);
+    measured.push(timed(|| Ok(hash(&noise, extent.of(BULK_GOES, 1))))?);
+    measured.push(timed(|| copy(&noise, extent.of(BULK_GOES, 1)))?);
+    Ok(measured)
+}
+
+/// Measures the processor time that something takes of ours.
+fn timed(work: impl FnOnce() -> anyhow::Result<Measurement>) -> anyhow::Result<Measurement> {
+    let before = processor_time(std::process::id())?;
+    let mut measured = work()?;
+    measured.cpu_ms_per_op = Some(per_op(before, processor_time(std::process::id())?, measured.ops));
     Ok(measured)
 }
 
@@ -58,9 +74,6 @@ fn write(row: &str, folder: &Path, content: &[u8], files: u64) -> anyhow::Result
         joined.collect::<anyhow::Result<Vec<_>>>()
     })?;
     let took = begin.elapsed();
-    for file in 0..files {
-        fs::remove_file(folder.join(format!("floor-{file}")))?;
-    }
     Ok(Measurement::new(
         row.to_owned(),
         WRITERS,

@@ -39,7 +39,7 @@ pub(crate) struct Measurement {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) first_error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) server_cpu_ms_per_op: Option<f64>,
+    pub(crate) cpu_ms_per_op: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) server_rss_kib: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,11 +69,16 @@ impl Measurement {
             p99_ms: ms(quantile(99)),
             errors: 0,
             first_error: None,
-            server_cpu_ms_per_op: None,
+            cpu_ms_per_op: None,
             server_rss_kib: None,
             server_peak_rss_kib: None,
         }
     }
+}
+
+/// Returns the milliseconds of processor time that each of some operations took.
+pub(crate) fn per_op(before: Duration, after: Duration, operations: u64) -> f64 {
+    after.saturating_sub(before).as_secs_f64() * 1e3 / operations.max(1) as f64
 }
 
 /// Does the operations of a plan and measures those after the warm-up.
@@ -93,8 +98,7 @@ pub(crate) async fn measure(row: &str, server: &Server, plan: Plan, work: Work) 
     let mut measured = Measurement::new(row.to_owned(), plan.concurrency, work.bytes_per_op(), took, done.each);
     measured.errors = warmed.errors + done.errors;
     measured.first_error = warmed.first_error.or(done.first_error);
-    let used = before.zip(after).map(|(before, after)| after.saturating_sub(before));
-    measured.server_cpu_ms_per_op = used.map(|used| used.as_secs_f64() * 1e3 / measured.ops.max(1) as f64);
+    measured.cpu_ms_per_op = before.zip(after).map(|(before, after)| per_op(before, after, measured.ops));
     let memory = server.memory()?;
     measured.server_rss_kib = memory.map(|memory| memory.resident_kib);
     measured.server_peak_rss_kib = memory.map(|memory| memory.peak_kib);

@@ -27,23 +27,13 @@ impl Server {
 
     /// Returns the processor time that the server has used so far, where its process is known.
     pub(crate) fn processor_time(&self) -> anyhow::Result<Option<Duration>> {
-        let Some(stat) = self.file("stat")? else { return Ok(None) };
-        // The name of the program, in parentheses, may hold blanks; the fields after it are numbered from 3.
-        let (_, fields) = stat.rsplit_once(')').context("a process has a name in parentheses")?;
-        let ticks = |number: usize| -> anyhow::Result<u64> {
-            let field = fields
-                .split_whitespace()
-                .nth(number - 3)
-                .context("a process has a processor time")?;
-            Ok(field.parse()?)
-        };
-        let ticks = ticks(14)? + ticks(15)?;
-        Ok(Some(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND)))
+        self.pid.map(processor_time).transpose()
     }
 
     /// Returns the memory of the server, where its process is known.
     pub(crate) fn memory(&self) -> anyhow::Result<Option<Memory>> {
-        let Some(status) = self.file("status")? else { return Ok(None) };
+        let Some(pid) = self.pid else { return Ok(None) };
+        let status = read(pid, "status")?;
         let kib = |key: &str| -> anyhow::Result<u64> {
             let line = status
                 .lines()
@@ -56,12 +46,25 @@ impl Server {
             peak_kib: kib("VmHWM:")?,
         }))
     }
+}
 
-    fn file(&self, name: &str) -> anyhow::Result<Option<String>> {
-        let Some(pid) = self.pid else { return Ok(None) };
-        let path = format!("/proc/{pid}/{name}");
-        std::fs::read_to_string(&path)
-            .map(Some)
-            .with_context(|| format!("cannot read {path}: does the server still run?"))
-    }
+/// Returns the processor time that a process has used so far.
+pub(crate) fn processor_time(pid: u32) -> anyhow::Result<Duration> {
+    let stat = read(pid, "stat")?;
+    // The name of the program, in parentheses, may hold blanks; the fields after it are numbered from 3.
+    let (_, fields) = stat.rsplit_once(')').context("a process has a name in parentheses")?;
+    let ticks = |number: usize| -> anyhow::Result<u64> {
+        let field = fields
+            .split_whitespace()
+            .nth(number - 3)
+            .context("a process has a processor time")?;
+        Ok(field.parse()?)
+    };
+    let ticks = ticks(14)? + ticks(15)?;
+    Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
+}
+
+fn read(pid: u32, name: &str) -> anyhow::Result<String> {
+    let path = format!("/proc/{pid}/{name}");
+    std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}: does the process still run?"))
 }

@@ -37,7 +37,7 @@ const SENDS: &[&str] = &["write", "writev", "sendto", "sendmsg"];
 async fn a_push_is_answered_after_everything_of_it_is_durable() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let (trace, reader) = trace_into(&folder.path().join("trace"))?;
-    let strace = ["strace", "-D", "-f", "-y", "-s", "200", "-e", CALLS, "-o", &trace];
+    let strace = ["strace", "-D", "-f", "-y", "-s", "32", "-e", CALLS, "-o", &trace];
     let gateway = Setup::new().under(&strace).start_in(folder.path())?;
     let small = Bytes::from(vec![1; 10_000]);
     let large = Bytes::from(vec![2; 2 * SMALL_BYTES_MAX + 17]);

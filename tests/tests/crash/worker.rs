@@ -269,11 +269,12 @@ impl Worker {
         let digest = digest(&bytes);
         self.manifests.insert(digest.clone(), bytes.clone());
         let serial = self.serial;
-        let (tags, by_tag) = match (self.rng.random_range(0..4), self.any_tag()) {
+        let pair = || (format!("a{serial}"), format!("b{serial}"));
+        let (tags, by_tag) = match (self.rng.random_range(0..5), self.any_tag()) {
             (0, Some(tag)) => (vec![tag], true),
-            (1, Some(tag)) => (vec![format!("a{serial}"), tag, format!("b{serial}")], false),
-            (1, None) => (vec![format!("a{serial}"), format!("b{serial}")], false),
-            (2, _) => (Vec::new(), false),
+            (1, Some(tag)) => (vec![pair().0, tag, pair().1], false),
+            (1 | 2, _) => (vec![pair().0, pair().1], false),
+            (3, _) => (Vec::new(), false),
             _ => (vec![format!("v{serial}")], true),
         };
         Some(Operation::PushManifest {

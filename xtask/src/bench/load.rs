@@ -36,7 +36,7 @@ pub(super) struct Measured {
     pub(super) mean_ms: f64,
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
-    pub(super) server_cpu_ms_per_op: Option<f64>,
+    pub(super) cpu_ms_per_op: Option<f64>,
     /// What the gateway says its plugin took for each push.
     #[serde(skip)]
     pub(super) plugin_ms: Option<f64>,

@@ -160,7 +160,7 @@ impl Report {
         let turns = self.of(row.name, Kind::WithPlugin).zip(self.of(row.name, Kind::Plain));
         let (times, cpu): (Vec<f64>, Vec<f64>) = turns
             .map(|(with, without)| {
-                let cpu = |measured: &Measured| measured.server_cpu_ms_per_op.unwrap_or_default();
+                let cpu = |measured: &Measured| measured.cpu_ms_per_op.unwrap_or_default();
                 (with.mean_ms - without.mean_ms, cpu(with) - cpu(without))
             })
             .unzip();
@@ -195,28 +195,31 @@ impl Report {
     }
 
     fn machine(&self) -> Option<String> {
-        let mut out = String::from("## The machine alone\n\n| floor | c | /s | MB/s |\n|---|--:|--:|--:|\n");
-        let mut names: Vec<&str> = self.floor.iter().map(|measured| measured.row.as_str()).collect();
-        names.dedup();
-        names.truncate(self.floor.len() / usize::try_from(self.turns).unwrap_or(1).max(1));
+        let mut out = String::from(
+            "## The machine alone\n\n*CPU* is the processor time of writing and syncing, of hashing, and of both ends of a connection.\n\n\
+             | floor | c | /s | MB/s | CPU ms |\n|---|--:|--:|--:|--:|\n",
+        );
+        let mut names: Vec<&str> = Vec::new();
+        for floor in &self.floor {
+            if !names.contains(&floor.row.as_str()) {
+                names.push(&floor.row);
+            }
+        }
         for name in names {
-            let floor = self.floor.iter().find(|measured| measured.row == name)?;
-            let rps = median(
-                self.floor
-                    .iter()
-                    .filter(|measured| measured.row == name)
-                    .map(|measured| measured.rps),
-            )?;
-            let megabytes = rps * floor.bytes_per_op as f64 / 1e6;
-            out += &format!(
-                "| {} | {} | {} | {} |\n",
-                name.trim_start_matches("floor-"),
-                floor.concurrency,
-                number(rps),
-                number(megabytes)
-            );
+            let (first, rps, cpu) = self.floor_of(name)?;
+            let megabytes = number(rps * first.bytes_per_op as f64 / 1e6);
+            let (title, c, rps, cpu) = (name.trim_start_matches("floor-"), first.concurrency, number(rps), number(cpu));
+            writeln!(out, "| {title} | {c} | {rps} | {megabytes} | {cpu} |").ok()?;
         }
         Some(out)
+    }
+
+    /// Returns the medians of a row of the floor: operations a second, milliseconds of processor time for each.
+    fn floor_of(&self, name: &str) -> Option<(&Measured, f64, f64)> {
+        let rows = || self.floor.iter().filter(|measured| measured.row == name);
+        let rps = median(rows().map(|measured| measured.rps))?;
+        let cpu = median(rows().filter_map(|measured| measured.cpu_ms_per_op))?;
+        Some((rows().next()?, rps, cpu))
     }
 
     fn of(&self, row: &str, kind: Kind) -> impl Iterator<Item = &Measured> {
@@ -235,20 +238,14 @@ impl Report {
             mean_ms: of(|measured| measured.mean_ms)?,
             p50_ms: of(|measured| measured.p50_ms)?,
             p99_ms: of(|measured| measured.p99_ms)?,
-            cpu_ms: of(|measured| measured.server_cpu_ms_per_op.unwrap_or_default())?,
+            cpu_ms: of(|measured| measured.cpu_ms_per_op.unwrap_or_default())?,
         })
     }
 
     /// Returns how many operations of so many bytes the machine itself does in a second.
     fn floor_rps(&self, row: &str, bytes_per_op: u64) -> Option<f64> {
-        let floor = self.floor.iter().find(|measured| measured.row == row)?;
-        let rps = median(
-            self.floor
-                .iter()
-                .filter(|measured| measured.row == row)
-                .map(|measured| measured.rps),
-        )?;
-        Some(rps * floor.bytes_per_op as f64 / bytes_per_op.max(1) as f64)
+        let (first, rps, _) = self.floor_of(row)?;
+        Some(rps * first.bytes_per_op as f64 / bytes_per_op.max(1) as f64)
     }
 }
 
