@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use tokio::runtime::Handle;
 use wasmtime::{
     Engine, Store, Trap, UpdateDeadline,
-    component::{Component, Instance, InstancePre, Resource},
+    component::{Component, Instance, InstancePre, Resource, ResourceTableError},
 };
 
 use super::{
@@ -382,6 +382,9 @@ fn failure(error: &wasmtime::Error, state: &State) -> Failure {
             Fault::Storage => Failure::Later(fault.to_string()),
             _ => Failure::Failed(fault.to_string()),
         };
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
+        return Failure::Failed(format!("it held {} handles at once, its limit, and wanted more", state.handles_max));
     }
     let mut reason = match error.downcast_ref::<Trap>() {
         Some(trap) => format!("it trapped: {trap}"),

@@ -254,12 +254,16 @@ impl Reader {
         (page, next)
     }
 
-    /// Returns a number that moves whenever anything under the prefix does.
+    /// Returns a number that moves whenever anything under the prefix does. Where the caller may read nothing under it, it stands still, as
+    /// it does where there is nothing.
     ///
     /// # Errors
     /// Fails where the metadata does.
     pub fn revision(&self, prefix: &str) -> Result<u64, RegistryError> {
-        Ok(self.metadata.revision(prefix)?)
+        match prefix.parse::<Repository>() {
+            Ok(repository) if !self.may_read(&repository) => Ok(0),
+            _ => Ok(self.metadata.revision(prefix)?),
+        }
     }
 
     /// Says whether a repository holds what a manifest names.
