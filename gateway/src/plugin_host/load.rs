@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -192,10 +193,10 @@ impl PluginHost {
 /// Lowers limits to what a plugin says it needs.
 fn limits(limits: Limits, spec: &Spec) -> Limits {
     let memory = spec.limits.memory_bytes_max.unwrap_or(limits.memory_bytes_max);
-    let time = spec
-        .limits
-        .time_ms
-        .map_or(limits.call_time_max, std::time::Duration::from_secs_f64);
+    let seconds = spec.limits.call_seconds_max;
+    // What is too long for a duration is no limit.
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let time = time.unwrap_or(limits.call_time_max);
     Limits {
         memory_bytes_max: limits.memory_bytes_max.min(memory),
         call_time_max: limits.call_time_max.min(time),
@@ -240,8 +241,6 @@ fn components(folder: &Path) -> Result<Vec<PathBuf>, PluginHostError> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -255,7 +254,7 @@ mod tests {
         let base = Limits::default();
         let low = limits(base, &spec(r#"{"memoryBytesMax":65536,"callSecondsMax":0.005}"#));
         assert_eq!((low.memory_bytes_max, low.call_time_max), (65_536, Duration::from_millis(5)));
-        let high = limits(base, &spec(r#"{"memoryBytesMax":1099511627776,"callSecondsMax":3600}"#));
+        let high = limits(base, &spec(r#"{"memoryBytesMax":1099511627776,"callSecondsMax":1e300}"#));
         assert_eq!(high, base);
     }
 }

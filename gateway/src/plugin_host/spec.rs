@@ -233,7 +233,7 @@ mod tests {
             spec["service"] = json!({ "mount": "notes", "wellKnown": ["notes.json"] });
             spec["commands"] = json!([{ "title": "Pull", "command": "pull {repository}" }]);
             spec["settings"] = json!({ "type": "object" });
-            spec["limits"] = json!({ "memoryBytesMax": 1 << 20, "callSecondsMax": 0.5 });
+            spec["limits"] = json!({ "memoryBytesMax": 1 << 20, "callSecondsMax": 0.1 });
             spec["x-anything"] = json!(1);
         });
         let spec = spec.unwrap();

@@ -32,6 +32,8 @@ pub(super) enum Fault {
 pub(super) struct State {
     /// What the guest holds handles of.
     pub(super) table: ResourceTable,
+    /// How many that may be.
+    pub(super) handles_max: u32,
     pub(super) limiter: Limiter,
     pub(super) clock: Clock,
     pub(super) log: GuestLog,
@@ -91,6 +93,7 @@ impl State {
         let log = GuestLog::new(plugin, limits.log_lines_max);
         Self {
             table,
+            handles_max: limits.handles_max,
             limiter: Limiter::new(limits),
             clock,
             log,
