@@ -61,7 +61,6 @@ pub use spec::{Claim, CommandSpec, OptionSpec, ServiceSpec, ViewSpec};
 
 pub(crate) use exchange::{Answer, AnswerLimits, Draft, DraftPart, Inquiry, Reason};
 pub(crate) use serve::Service;
-pub(crate) use state::Reads;
 
 /// Why the host cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -152,12 +151,25 @@ impl PluginHost {
     /// # Errors
     /// Fails where the machine does not let WebAssembly or threads be set up.
     pub fn new(config: Config, hashes: CodeHashes) -> Result<Arc<Self>, PluginHostError> {
-        let threads = config.threads.unwrap_or_else(|| available_parallelism().map_or(1, |cores| cores.get() - 1)).max(1);
-        let engine = engine::running(threads, &largest(&config)).map_err(|error| PluginHostError::Engine(format!("{error:#}")))?;
+        let threads = config
+            .threads
+            .unwrap_or_else(|| available_parallelism().map_or(1, |cores| cores.get() - 1))
+            .max(1);
+        let engine =
+            engine::running(threads, &largest(&config)).map_err(|error| PluginHostError::Engine(format!("{error:#}")))?;
         let compiler = Compiler::new(engine.clone(), hashes, config.cache.clone(), config.compile.clone());
-        let threads = Threads::start(&engine, threads, config.queue_max, config.queue_wait_max).map_err(PluginHostError::Threads)?;
+        let threads =
+            Threads::start(&engine, threads, config.queue_max, config.queue_wait_max).map_err(PluginHostError::Threads)?;
         let (results, metrics) = (Results::new(config.results_cache_bytes_max), Arc::new(Metrics::new()));
-        Ok(Arc::new(Self { config, engine, compiler, threads, results, metrics, set: RwLock::default() }))
+        Ok(Arc::new(Self {
+            config,
+            engine,
+            compiler,
+            threads,
+            results,
+            metrics,
+            set: RwLock::default(),
+        }))
     }
 
     /// Returns every artifact type that an active plugin claims.
@@ -213,7 +225,9 @@ impl PluginHost {
         let job = move |clock, runtime| job(&mut Session::begin(this, capability, clock, runtime)?);
         let done = self.threads.run(plugin.limits.call_time_max, job).await;
         done.unwrap_or_else(|busy| {
-            plugin.meter.count(capability, meter::Outcome::Unavailable, std::time::Duration::ZERO);
+            plugin
+                .meter
+                .count(capability, meter::Outcome::Unavailable, std::time::Duration::ZERO);
             Err(busy.into())
         })
     }
@@ -221,9 +235,13 @@ impl PluginHost {
 
 /// Returns limits that no plugin's own exceed: the pool of memory is laid out for them.
 fn largest(config: &Config) -> Limits {
-    config.per_plugin.values().map(|plugin| config.limits.with(&plugin.limits)).fold(config.limits, |largest, limits| Limits {
-        memory_bytes_max: largest.memory_bytes_max.max(limits.memory_bytes_max),
-        table_elements_max: largest.table_elements_max.max(limits.table_elements_max),
-        ..largest
-    })
+    config
+        .per_plugin
+        .values()
+        .map(|plugin| config.limits.with(&plugin.limits))
+        .fold(config.limits, |largest, limits| Limits {
+            memory_bytes_max: largest.memory_bytes_max.max(limits.memory_bytes_max),
+            table_elements_max: largest.table_elements_max.max(limits.table_elements_max),
+            ..largest
+        })
 }

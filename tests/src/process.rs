@@ -149,6 +149,12 @@ impl GatewayProcess {
         String::from_utf8_lossy(end).into_owned()
     }
 
+    /// Returns everything that the gateway wrote to standard error.
+    #[must_use]
+    pub fn whole_log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
     /// Returns what the gateway answers to a GET, which must succeed, as JSON.
     ///
     /// # Errors

@@ -42,6 +42,9 @@ pub(crate) fn build_guests(options: Options) -> anyhow::Result<Vec<Built>> {
         .into_iter()
         .filter(|guest| options == Options::All || guest.folder == "plugins")
         .collect::<Vec<_>>();
+    if guests.is_empty() {
+        return Ok(Vec::new());
+    }
     let folder = target().join("wasm");
     let mut command = ensure_target()?.build(&folder);
     command.args(["--quiet", "--lib"]);

@@ -13,8 +13,8 @@ pub mod note;
 
 use note::{Note, Problem};
 use portolan_plugin_sdk::{
-    Artifact, Claim, Content, Context, Entry, Error, Finding, Indexer, Location, Options, Plugin, Renderer, Severity, Spec, Validator,
-    Verdict, View, ViewOption, plugin,
+    Artifact, Claim, Content, Context, Entry, Error, Finding, Indexer, Location, Options, Plugin, Renderer, Severity, Spec,
+    Validator, Verdict, View, ViewOption, plugin,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -34,7 +34,9 @@ struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { line_characters_max: 120 }
+        Self {
+            line_characters_max: 120,
+        }
     }
 }
 
@@ -46,10 +48,10 @@ impl Plugin for NotePlugin {
             .icon(include_str!("../icon.svg"))
             .claim(Claim::new("application/vnd.example.note").title("Note"))
             .view(View::new("text", "Text", "text/plain; charset=utf-8"))
-            .view(
-                View::new("outline", "Outline", "application/json")
-                    .option(ViewOption::new("depth", "How many levels of headings to show, 6 where it is left out.")),
-            )
+            .view(View::new("outline", "Outline", "application/json").option(ViewOption::new(
+                "depth",
+                "How many levels of headings to show, 6 where it is left out.",
+            )))
             .command("Pull", "oras pull {registry}/{repository}:{tag}")
             .settings(json!({
                 "type": "object",
@@ -65,11 +67,17 @@ impl Validator for NotePlugin {
         let settings: Settings = context.settings()?;
         let layers = artifact.layers();
         let [layer] = layers.as_slice() else {
-            let message = format!("A note has one layer, and this artifact has {}. Push exactly one file.", layers.len());
+            let message = format!(
+                "A note has one layer, and this artifact has {}. Push exactly one file.",
+                layers.len()
+            );
             return Ok(Verdict::refuse([Finding::new("note/one-layer", Severity::High, message)]));
         };
         if layer.size > NOTE_BYTES_MAX {
-            let message = format!("The note has {} bytes, and {NOTE_BYTES_MAX} are allowed. Shorten it.", layer.size);
+            let message = format!(
+                "The note has {} bytes, and {NOTE_BYTES_MAX} are allowed. Shorten it.",
+                layer.size
+            );
             let finding = Finding::new("note/size", Severity::High, message);
             return Ok(Verdict::refuse([finding.at(Location::blob(&layer.digest))]));
         }
@@ -87,7 +95,9 @@ impl Indexer for NotePlugin {
     fn index(_: &Context, artifact: &Artifact) -> Result<Entry, Error> {
         let bytes = bytes(artifact)?;
         let note = read(&bytes)?;
-        let entry = Entry::new(note.title()).keywords(note.words()).document(json!({ "lines": note.lines().count() }));
+        let entry = Entry::new(note.title())
+            .keywords(note.words())
+            .document(json!({ "lines": note.lines().count() }));
         Ok(match note.summary() {
             Some(summary) => entry.summary(summary),
             None => entry,
@@ -106,7 +116,11 @@ impl Renderer for NotePlugin {
                 let depth = options.get("depth").unwrap_or("6").parse();
                 let depth = depth.map_err(|_| Error::new(Error::INVALID, "The option `depth` is a number, 1 to 6."))?;
                 let headings = note.headings().filter(|heading| heading.level <= depth);
-                Ok(Content::json(&headings.map(|heading| json!({ "level": heading.level, "text": heading.text })).collect()))
+                Ok(Content::json(
+                    &headings
+                        .map(|heading| json!({ "level": heading.level, "text": heading.text }))
+                        .collect(),
+                ))
             }
             _ => Err(Error::new(Error::NOT_FOUND, format!("A note has no view {view:?}."))),
         }
@@ -116,7 +130,9 @@ impl Renderer for NotePlugin {
 /// Returns the bytes of the note.
 fn bytes(artifact: &Artifact) -> Result<Vec<u8>, Error> {
     let layers = artifact.layers();
-    let layer = layers.first().ok_or_else(|| Error::new(Error::INVALID, "The artifact has no layer."))?;
+    let layer = layers
+        .first()
+        .ok_or_else(|| Error::new(Error::INVALID, "The artifact has no layer."))?;
     artifact.open(&layer.digest)?.read_all(NOTE_BYTES_MAX)
 }
 

@@ -53,9 +53,15 @@ impl<'a> Note<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Problem> {
         let text = str::from_utf8(bytes).map_err(|error| {
             let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            Problem::NotText { line: line_number(before.iter().filter(|byte| **byte == b'\n').count()) }
+            Problem::NotText {
+                line: line_number(before.iter().filter(|byte| **byte == b'\n').count()),
+            }
         })?;
-        if text.trim().is_empty() { Err(Problem::Empty) } else { Ok(Self { text }) }
+        if text.trim().is_empty() {
+            Err(Problem::Empty)
+        } else {
+            Ok(Self { text })
+        }
     }
 
     /// Returns the whole text.
@@ -81,7 +87,10 @@ impl<'a> Note<'a> {
     /// Returns the words that are marked like `#this`, each once, in their order.
     pub fn words(&self) -> Vec<String> {
         let marked = self.text.split_whitespace().filter_map(|word| word.strip_prefix('#'));
-        let marked = marked.map(|word| word.trim_matches(|character: char| !character.is_alphanumeric()).to_lowercase());
+        let marked = marked.map(|word| {
+            word.trim_matches(|character: char| !character.is_alphanumeric())
+                .to_lowercase()
+        });
         let mut words: Vec<String> = Vec::new();
         for word in marked {
             if words.len() < WORDS_MAX && !word.is_empty() && word.len() <= WORD_BYTES_MAX && !words.contains(&word) {
@@ -96,19 +105,31 @@ impl<'a> Note<'a> {
         self.lines().filter_map(|line| {
             let text = line.trim_start_matches('#');
             let level = line.len() - text.len();
-            ((1..=6).contains(&level) && text.starts_with(' ')).then(|| Heading { level, text: text.trim() })
+            ((1..=6).contains(&level) && text.starts_with(' ')).then(|| Heading {
+                level,
+                text: text.trim(),
+            })
         })
     }
 
     /// Returns the lines that are longer than they should be, the first hundred of them.
     pub fn long_lines(&self, characters_max: usize) -> impl Iterator<Item = Problem> {
-        let counted = self.lines().enumerate().map(|(index, line)| (line_number(index), line.chars().count()));
+        let counted = self
+            .lines()
+            .enumerate()
+            .map(|(index, line)| (line_number(index), line.chars().count()));
         let long = counted.filter(move |(_, characters)| *characters > characters_max);
-        long.take(100).map(move |(line, characters)| Problem::LongLine { line, characters, max: characters_max })
+        long.take(100).map(move |(line, characters)| Problem::LongLine {
+            line,
+            characters,
+            max: characters_max,
+        })
     }
 
     fn filled_lines(&self) -> impl Iterator<Item = &'a str> {
-        self.lines().map(|line| line.trim_start_matches('#').trim()).filter(|line| !line.is_empty())
+        self.lines()
+            .map(|line| line.trim_start_matches('#').trim())
+            .filter(|line| !line.is_empty())
     }
 }
 
@@ -118,7 +139,10 @@ impl fmt::Display for Problem {
             Self::NotText { line } => write!(formatter, "Line {line} is not UTF-8 text. Save the note as UTF-8."),
             Self::Empty => formatter.write_str("The note is empty. Write something."),
             Self::LongLine { characters, max, .. } => {
-                write!(formatter, "The line has {characters} characters, and {max} are easy to read. Break it.")
+                write!(
+                    formatter,
+                    "The line has {characters} characters, and {max} are easy to read. Break it."
+                )
             }
         }
     }
@@ -140,9 +164,9 @@ impl Problem {
         match self {
             Self::NotText { line } => Location::default().line(*line),
             Self::Empty => Location::default(),
-            Self::LongLine { line, max, .. } => {
-                Location::default().line(*line).column(u32::try_from(*max).unwrap_or(u32::MAX).saturating_add(1))
-            }
+            Self::LongLine { line, max, .. } => Location::default()
+                .line(*line)
+                .column(u32::try_from(*max).unwrap_or(u32::MAX).saturating_add(1)),
         }
     }
 }
@@ -170,7 +194,10 @@ mod tests {
         assert_eq!(note.title(), "Shopping");
         assert_eq!(note.summary(), Some("For the weekend. #food #Home, #food"));
         assert_eq!(note.words(), ["food", "home"]);
-        let headings = note.headings().map(|heading| (heading.level, heading.text)).collect::<Vec<_>>();
+        let headings = note
+            .headings()
+            .map(|heading| (heading.level, heading.text))
+            .collect::<Vec<_>>();
         assert_eq!(headings, [(1, "Shopping"), (2, "Market")]);
     }
 
@@ -189,7 +216,14 @@ mod tests {
     fn long_lines_are_worth_a_remark() {
         let text = format!("short\n{}\n", "ä".repeat(50));
         let problems = note(&text).long_lines(40).collect::<Vec<_>>();
-        assert_eq!(problems, [Problem::LongLine { line: 2, characters: 50, max: 40 }]);
+        assert_eq!(
+            problems,
+            [Problem::LongLine {
+                line: 2,
+                characters: 50,
+                max: 40
+            }]
+        );
         assert_eq!(problems[0].location().column, Some(41));
         assert_eq!(note(&text).long_lines(50).count(), 0);
     }
@@ -199,6 +233,9 @@ mod tests {
         let words = (0..200).map(|number| format!("#word{number} ")).collect::<String>();
         let text = format!("{}\n{}\n{words} #{}", "ä".repeat(500), "é".repeat(2_000), "x".repeat(65));
         let note = note(&text);
-        assert_eq!((note.title().len(), note.summary().map(str::len), note.words().len()), (256, Some(1_024), 64));
+        assert_eq!(
+            (note.title().len(), note.summary().map(str::len), note.words().len()),
+            (256, Some(1_024), 64)
+        );
     }
 }

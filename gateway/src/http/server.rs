@@ -20,6 +20,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
 };
@@ -35,6 +36,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const H2_STREAMS_MAX: u32 = 200;
 /// The largest head of a request in bytes: a name of 255 bytes, some tags and tokens fit well.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The byte that a TLS handshake begins with, and no request in HTTP.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// The longest first record of a TLS handshake.
+const TLS_RECORD_BYTES_MAX: usize = 16 * 1024 + 5;
+/// What a client is told that speaks TLS.
+const SPEAK_WITHOUT_TLS: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks HTTP without TLS.\n";
 
 /// Why the server could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +87,9 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let protocol = protocol(gateway.config.idle_max);
         loop {
-            let Ok(permit) = connections.clone().acquire_owned().await else { break };
+            let Ok(permit) = connections.clone().acquire_owned().await else {
+                break;
+            };
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -93,10 +103,19 @@ impl Server {
                 }
             };
             prepare(&stream, gateway.config.idle_max);
-            let (shared, service) = (gateway.clone(), protocol.clone());
-            let connection = service.serve_connection(TokioIo::new(stream), service_fn(move |request| handle(shared.clone(), request)));
-            let connection = graceful.watch(connection.into_owned());
+            let (gateway, protocol, watcher, mut stop) = (gateway.clone(), protocol.clone(), graceful.watcher(), stop.clone());
             tokio::spawn(async move {
+                let first = tokio::select! {
+                    first = first_byte(&stream, gateway.config.idle_max) => first,
+                    _ = stop.wait_for(|stop| *stop) => None,
+                };
+                match first {
+                    None => return,
+                    Some(TLS_HANDSHAKE) => return refuse_tls(stream).await,
+                    Some(_) => {}
+                }
+                let service = service_fn(move |request| handle(gateway.clone(), request));
+                let connection = watcher.watch(protocol.serve_connection(TokioIo::new(stream), service).into_owned());
                 // A client that goes away or breaks the protocol ends its own connection; its requests were logged.
                 if let Err(error) = connection.await {
                     tracing::debug!(error, "a connection ended early");
@@ -107,7 +126,10 @@ impl Server {
         drop(self.listener);
         let shutdown_max = gateway.config.shutdown_max;
         if tokio::time::timeout(shutdown_max, graceful.shutdown()).await.is_err() {
-            tracing::warn!("requests were still running after {} seconds and are cut off", shutdown_max.as_secs());
+            tracing::warn!(
+                "requests were still running after {} seconds and are cut off",
+                shutdown_max.as_secs()
+            );
         }
     }
 }
@@ -115,18 +137,54 @@ impl Server {
 /// Sets what every connection needs: answers leave at once, and a peer that does not take them does not keep us for ever.
 fn prepare(stream: &TcpStream, idle_max: Duration) {
     let millis = u32::try_from(idle_max.as_millis()).unwrap_or(u32::MAX);
-    let set = stream.set_nodelay(true).and_then(|()| Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?));
+    let set = stream
+        .set_nodelay(true)
+        .and_then(|()| Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?));
     if let Err(error) = set {
         tracing::debug!(error = &error as &dyn Error, "a socket option could not be set");
+    }
+}
+
+/// Waits for the first byte of a connection, which stays there to be read. Returns nothing where none comes.
+async fn first_byte(stream: &TcpStream, idle_max: Duration) -> Option<u8> {
+    let mut first = [0];
+    match tokio::time::timeout(idle_max, stream.peek(&mut first)).await {
+        Ok(Ok(1..)) => first.first().copied(),
+        _ => None,
+    }
+}
+
+/// Tells a client that speaks TLS that nobody does here. Many try it first, know this answer and go on without; a connection that
+/// just ends looks to them like trouble of the network, and they try again and again.
+async fn refuse_tls(mut stream: TcpStream) {
+    let mut hello = vec![0; TLS_RECORD_BYTES_MAX];
+    // What is not read would turn the answer into a reset.
+    let answered = async {
+        let _greeting_bytes = stream.read(&mut hello).await?;
+        stream.write_all(SPEAK_WITHOUT_TLS).await?;
+        stream.shutdown().await
+    };
+    if let Err(error) = answered.await {
+        tracing::debug!(
+            error = &error as &dyn Error,
+            "a client could not be told that nobody speaks TLS here"
+        );
     }
 }
 
 /// Speaks HTTP/1.1 or, where the client begins so, HTTP/2 without TLS.
 fn protocol(idle_max: Duration) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(idle_max).max_buf_size(HEAD_BYTES_MAX.max(512 * 1024));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle_max)
+        .max_buf_size(HEAD_BYTES_MAX.max(512 * 1024));
     let mut http2 = builder.http2();
-    http2.timer(TokioTimer::new()).max_concurrent_streams(H2_STREAMS_MAX).max_header_list_size(HEAD_BYTES_MAX as u32);
+    http2
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX as u32);
     http2.keep_alive_interval(idle_max / 2).keep_alive_timeout(idle_max / 2);
     builder
 }
@@ -161,8 +219,12 @@ async fn answer(gateway: &Gateway, request: Request<Body>, begin: Instant, id: u
     if is_api {
         headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     }
-    let bytes = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let bytes: u64 = bytes.or_else(|| axum::body::HttpBody::size_hint(response.body()).exact()).unwrap_or_default();
+    let bytes = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let bytes: u64 = bytes
+        .or_else(|| axum::body::HttpBody::size_hint(response.body()).exact())
+        .unwrap_or_default();
     let (status, took) = (response.status().as_u16(), begin.elapsed());
     gateway.metrics.request(name, method.as_str(), status, bytes, took);
     let (ms, error) = (took.as_secs_f64() * 1e3, said.as_deref());

@@ -35,7 +35,7 @@ fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-/// The full name of a repository, for example `team/charts/web`. Cheap to clone.
+/// The full name of a repository, for example `team/images/web`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Repository(Arc<str>);
 
@@ -177,7 +177,7 @@ mod tests {
         for good in [
             "a",
             "a/b",
-            "team/charts/web",
+            "team/images/web",
             "a.b",
             "a_b",
             "a__b",

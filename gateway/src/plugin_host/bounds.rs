@@ -88,11 +88,18 @@ pub(super) fn error(error: types::Error) -> Bounded<GuestError> {
         open_field("properties", &error.properties)
     };
     within().map_err(|fault| format!("error.{fault}"))?;
-    Ok(GuestError { code: error.code, message: error.message })
+    Ok(GuestError {
+        code: error.code,
+        message: error.message,
+    })
 }
 
 pub(super) fn verdict(verdict: types::Verdict) -> Bounded<Verdict> {
-    let types::Verdict { accepted, findings: found, properties } = verdict;
+    let types::Verdict {
+        accepted,
+        findings: found,
+        properties,
+    } = verdict;
     open_field("properties", &properties).map_err(|fault| format!("verdict.{fault}"))?;
     let findings = findings(found, VERDICT_FINDINGS_MAX).map_err(|fault| format!("verdict.{fault}"))?;
     Ok(Verdict { accepted, findings })
@@ -122,9 +129,26 @@ fn finding(finding: types::Finding) -> Bounded<Finding> {
         }
     }
     open_field("properties", &finding.properties)?;
-    let location = finding.location.map(location).transpose().map_err(|fault| format!("location.{fault}"))?;
-    let types::Finding { rule, message, help, properties, .. } = finding;
-    Ok(Finding { rule, severity: severity(&finding.severity), message, location, help, properties })
+    let location = finding
+        .location
+        .map(location)
+        .transpose()
+        .map_err(|fault| format!("location.{fault}"))?;
+    let types::Finding {
+        rule,
+        message,
+        help,
+        properties,
+        ..
+    } = finding;
+    Ok(Finding {
+        rule,
+        severity: severity(&finding.severity),
+        message,
+        location,
+        help,
+        properties,
+    })
 }
 
 fn location(location: types::Location) -> Bounded<FindingLocation> {
@@ -146,8 +170,20 @@ fn location(location: types::Location) -> Bounded<FindingLocation> {
             return Err("pointer is not a JSON pointer: it does not begin with /".into());
         }
     }
-    let types::Location { digest, path, line, column, pointer } = location;
-    Ok(FindingLocation { digest, path, line, column, pointer })
+    let types::Location {
+        digest,
+        path,
+        line,
+        column,
+        pointer,
+    } = location;
+    Ok(FindingLocation {
+        digest,
+        path,
+        line,
+        column,
+        pointer,
+    })
 }
 
 pub(super) fn entry(entry: types::Entry) -> Bounded<Entry> {
@@ -163,10 +199,24 @@ pub(super) fn entry(entry: types::Entry) -> Bounded<Entry> {
         object("document", &entry.document, DOCUMENT_BYTES_MAX)
     };
     within().map_err(|fault| format!("entry.{fault}"))?;
-    let types::Entry { title, version, summary, keywords, references, document } = entry;
+    let types::Entry {
+        title,
+        version,
+        summary,
+        keywords,
+        references,
+        document,
+    } = entry;
     let references = each("entry.references", references, reference)?;
     let document = if document.is_empty() { "{}".into() } else { document };
-    Ok(Entry { title, version, summary, keywords, references, document })
+    Ok(Entry {
+        title,
+        version,
+        summary,
+        keywords,
+        references,
+        document,
+    })
 }
 
 fn reference(reference: types::Reference) -> Bounded<ReferenceRecord> {
@@ -174,8 +224,18 @@ fn reference(reference: types::Reference) -> Bounded<ReferenceRecord> {
     max("target", reference.target.len(), PATH_BYTES_MAX)?;
     digest("digest", reference.digest.as_deref())?;
     open_field("properties", &reference.properties)?;
-    let types::Reference { kind, target, digest, properties } = reference;
-    Ok(ReferenceRecord { kind, target, digest, properties })
+    let types::Reference {
+        kind,
+        target,
+        digest,
+        properties,
+    } = reference;
+    Ok(ReferenceRecord {
+        kind,
+        target,
+        digest,
+        properties,
+    })
 }
 
 pub(super) fn content(content: types::Content) -> Bounded<Rendered> {
@@ -185,7 +245,10 @@ pub(super) fn content(content: types::Content) -> Bounded<Rendered> {
         open_field("properties", &content.properties)
     };
     within().map_err(|fault| format!("content.{fault}"))?;
-    Ok(Rendered { media_type: content.media_type, body: content.body.into() })
+    Ok(Rendered {
+        media_type: content.media_type,
+        body: content.body.into(),
+    })
 }
 
 pub(super) fn changes(changes: Vec<types::Change>) -> Bounded<Vec<Difference>> {
@@ -199,9 +262,22 @@ fn change(change: types::Change) -> Bounded<Difference> {
     max("before", change.before.as_ref().map_or(0, String::len), VALUE_BYTES_MAX)?;
     max("after", change.after.as_ref().map_or(0, String::len), VALUE_BYTES_MAX)?;
     open_field("properties", &change.properties)?;
-    let types::Change { path, kind, before, after, .. } = change;
+    let types::Change {
+        path,
+        kind,
+        before,
+        after,
+        ..
+    } = change;
     let properties = RawValue::from_string(change.properties).ok();
-    Ok(Difference { path, kind, before, after, severity: severity(&change.severity), properties })
+    Ok(Difference {
+        path,
+        kind,
+        before,
+        after,
+        severity: severity(&change.severity),
+        properties,
+    })
 }
 
 /// Returns an entry in the words of the contract.
@@ -226,7 +302,11 @@ pub(super) fn entry_of(entry: &Entry) -> types::Entry {
 pub(super) fn media_type(text: &str) -> Bounded<()> {
     max("media-type", text.len(), 255)?;
     let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if printable && text.parse::<crate::oci::MediaType>().is_ok() { Ok(()) } else { Err("media-type is not a media type".into()) }
+    if printable && text.parse::<crate::oci::MediaType>().is_ok() {
+        Ok(())
+    } else {
+        Err("media-type is not a media type".into())
+    }
 }
 
 /// Checks the open field of a record.
@@ -255,20 +335,35 @@ fn digest(name: &str, text: Option<&str>) -> Bounded<()> {
 
 /// Any word that is none of the severities counts as the middle one.
 fn severity(word: &str) -> String {
-    if SEVERITIES.contains(&word) { word.to_owned() } else { "medium".to_owned() }
+    if SEVERITIES.contains(&word) {
+        word.to_owned()
+    } else {
+        "medium".to_owned()
+    }
 }
 
 fn max(name: &str, size: usize, bytes_max: usize) -> Bounded<()> {
-    if size <= bytes_max { Ok(()) } else { Err(format!("{name} has {size} bytes; at most {bytes_max} are allowed")) }
+    if size <= bytes_max {
+        Ok(())
+    } else {
+        Err(format!("{name} has {size} bytes; at most {bytes_max} are allowed"))
+    }
 }
 
 fn items(name: &str, count: usize, items_max: usize) -> Bounded<()> {
-    if count <= items_max { Ok(()) } else { Err(format!("{name} has {count} items; at most {items_max} are allowed")) }
+    if count <= items_max {
+        Ok(())
+    } else {
+        Err(format!("{name} has {count} items; at most {items_max} are allowed"))
+    }
 }
 
 /// Checks every item of a list and says which one breaks a bound.
 fn each<T, U>(name: &str, list: Vec<T>, check: impl Fn(T) -> Bounded<U>) -> Bounded<Vec<U>> {
-    let checked = list.into_iter().enumerate().map(|(n, item)| check(item).map_err(|fault| format!("{name}[{n}].{fault}")));
+    let checked = list
+        .into_iter()
+        .enumerate()
+        .map(|(n, item)| check(item).map_err(|fault| format!("{name}[{n}].{fault}")));
     checked.collect()
 }
 

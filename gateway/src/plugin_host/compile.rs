@@ -39,7 +39,13 @@ pub(super) struct Compiler {
 
 impl Compiler {
     pub(super) fn new(engine: Engine, hashes: CodeHashes, folder: PathBuf, limits: CompileLimits) -> Self {
-        Self { key: engine::key(&engine), engine, hashes, folder, limits }
+        Self {
+            key: engine::key(&engine),
+            engine,
+            hashes,
+            folder,
+            limits,
+        }
     }
 
     /// Returns a component that is ready to be linked: from the machine code that was kept, or compiled now. The error is a sentence.
@@ -68,7 +74,9 @@ impl Compiler {
             tracing::warn!(path = %self.path(digest).display(), "kept machine code was changed; it is not used and compiled again");
             return None;
         }
-        self.load(&code).inspect_err(|error| tracing::info!(%error, "kept machine code is compiled again")).ok()
+        self.load(&code)
+            .inspect_err(|error| tracing::info!(%error, "kept machine code is compiled again"))
+            .ok()
     }
 
     /// Keeps code for the next start. Where that fails, the next start is slow and nothing else.
@@ -85,7 +93,10 @@ impl Compiler {
             return;
         }
         if let Err(error) = self.hashes.put(digest.clone(), self.key.clone(), hash).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the hash of machine code could not be kept; the next start compiles again");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the hash of machine code could not be kept; the next start compiles again"
+            );
         }
     }
 
@@ -107,12 +118,21 @@ impl CompileLimits {
         let program = self.program.clone().map_or_else(std::env::current_exe, Ok);
         let started = program.and_then(|program| {
             let mut command = Command::new(program);
-            command.arg(COMPILE_ARGUMENT).arg(self.memory_bytes_max.to_string()).env_clear();
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+            command
+                .arg(COMPILE_ARGUMENT)
+                .arg(self.memory_bytes_max.to_string())
+                .env_clear();
+            command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
         });
         let mut child = started.map_err(|error| format!("the compiler could not be started: {error}"))?;
         let code = thread::scope(|scope| self.converse(scope, &mut child, component));
-        let status = child.wait().map_err(|error| format!("the compiler could not be waited for: {error}"))?;
+        let status = child
+            .wait()
+            .map_err(|error| format!("the compiler could not be waited for: {error}"))?;
         let (code, message) = code?;
         if status.success() && !code.is_empty() {
             return Ok(code);
@@ -128,21 +148,29 @@ impl CompileLimits {
         component: &'scope [u8],
     ) -> Result<(Vec<u8>, String), String> {
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else { return Err("the compiler has no pipes".into()) };
+        let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err("the compiler has no pipes".into());
+        };
         // A child that ends early closes its end; what it has to say then arrives on its standard error.
         scope.spawn(move || stdin.write_all(component));
         let message = scope.spawn(move || read_limited(stderr.take(MESSAGE_BYTES_MAX), MESSAGE_BYTES_MAX).unwrap_or_default());
         let (done, outcome) = mpsc::channel();
         scope.spawn(move || done.send(read_limited(stdout, CODE_BYTES_MAX)));
         match outcome.recv_timeout(self.time_max) {
-            Ok(Ok(code)) => Ok((code, String::from_utf8_lossy(&message.join().unwrap_or_default()).into_owned())),
+            Ok(Ok(code)) => Ok((
+                code,
+                String::from_utf8_lossy(&message.join().unwrap_or_default()).into_owned(),
+            )),
             Ok(Err(error)) => {
                 kill(child);
                 Err(format!("the output of the compiler could not be read: {error}"))
             }
             Err(_) => {
                 kill(child);
-                Err(format!("compiling it took longer than {} seconds, the limit", self.time_max.as_secs_f64()))
+                Err(format!(
+                    "compiling it took longer than {} seconds, the limit",
+                    self.time_max.as_secs_f64()
+                ))
             }
         }
     }
@@ -169,7 +197,10 @@ fn read_limited(reader: impl Read, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("there are more than {bytes_max} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("there are more than {bytes_max} bytes"),
+        ));
     }
     Ok(bytes)
 }
@@ -190,11 +221,19 @@ fn compile_in_child() -> Result<(), String> {
     let memory = std::env::args().nth(2).and_then(|bytes| bytes.parse::<u64>().ok());
     let memory = memory.ok_or("the compiler is called with the limit of its memory in bytes")?;
     for (resource, limit) in [(Resource::As, memory), (Resource::Core, 0)] {
-        let limited = setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
+        let limited = setrlimit(
+            resource,
+            Rlimit {
+                current: Some(limit),
+                maximum: Some(limit),
+            },
+        );
         limited.map_err(|error| format!("the compiler cannot be limited: {error}"))?;
     }
     let component = read_limited(io::stdin().lock(), CODE_BYTES_MAX).map_err(|error| error.to_string())?;
     let engine = engine::compiling().map_err(|error| error.to_string())?;
-    let code = engine.precompile_component(&component).map_err(|error| format!("{error:#}"))?;
+    let code = engine
+        .precompile_component(&component)
+        .map_err(|error| format!("{error:#}"))?;
     io::stdout().lock().write_all(&code).map_err(|error| error.to_string())
 }

@@ -65,7 +65,12 @@ pub struct PluginConfig {
 
 impl Default for PluginConfig {
     fn default() -> Self {
-        Self { enabled: true, settings: Map::new(), limits: LimitOverrides::default(), failure: None }
+        Self {
+            enabled: true,
+            settings: Map::new(),
+            limits: LimitOverrides::default(),
+            failure: None,
+        }
     }
 }
 
@@ -162,6 +167,10 @@ pub struct CompileLimits {
 
 impl Default for CompileLimits {
     fn default() -> Self {
-        Self { program: None, memory_bytes_max: 2 << 30, time_max: Duration::from_secs(120) }
+        Self {
+            program: None,
+            memory_bytes_max: 2 << 30,
+            time_max: Duration::from_secs(120),
+        }
     }
 }

@@ -13,7 +13,15 @@ pub(super) const CONTRACT_VERSION: &str = "0.1.0";
 /// The interfaces of the contract that a plugin may import.
 const OFFERED: [&str; 7] = ["types", "artifacts", "catalog", "contexts", "http", "log", "pushes"];
 /// The packages of WASI 0.2 that are answered by a stub: guests of some languages need them to start.
-const STUBBED: [&str; 7] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:http/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+const STUBBED: [&str; 7] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:http/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
 /// The versions of WASI that the stub answers.
 const STUBBED_VERSION: &str = "0.2";
 
@@ -39,7 +47,15 @@ pub enum Capability {
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 7] = [Self::Validate, Self::Admit, Self::Index, Self::Render, Self::Scan, Self::Compare, Self::Serve];
+    pub const ALL: [Self; 7] = [
+        Self::Validate,
+        Self::Admit,
+        Self::Index,
+        Self::Render,
+        Self::Scan,
+        Self::Compare,
+        Self::Serve,
+    ];
 
     /// Returns the word for it.
     #[must_use]
@@ -103,7 +119,9 @@ impl Outline {
         let mut contract = None;
         let mut interfaces = Vec::new();
         for export in &exports {
-            let Some((interface, version)) = export.strip_prefix(PACKAGE).map(split_version) else { continue };
+            let Some((interface, version)) = export.strip_prefix(PACKAGE).map(split_version) else {
+                continue;
+            };
             check_version(export, version)?;
             contract.get_or_insert_with(|| version.to_owned());
             interfaces.push(interface);
@@ -111,8 +129,15 @@ impl Outline {
         let contract = contract.filter(|_| interfaces.contains(&"describe")).ok_or_else(|| {
             format!("it does not export {PACKAGE}describe@{CONTRACT_VERSION}, which every plugin has to: is it a component of another kind?")
         })?;
-        let capabilities = Capability::ALL.into_iter().filter(|capability| interfaces.contains(&capability.interface())).collect();
-        Ok(Self { contract, capabilities, wasi: imports.iter().any(|import| import.starts_with("wasi:")) })
+        let capabilities = Capability::ALL
+            .into_iter()
+            .filter(|capability| interfaces.contains(&capability.interface()))
+            .collect();
+        Ok(Self {
+            contract,
+            capabilities,
+            wasi: imports.iter().any(|import| import.starts_with("wasi:")),
+        })
     }
 }
 
@@ -127,7 +152,9 @@ fn names(bytes: &[u8]) -> Result<Names, String> {
             Payload::Version { encoding: this, .. } => {
                 encoding.get_or_insert(this);
                 if encoding == Some(Encoding::Module) {
-                    return Err("it is a core WebAssembly module, and plugins are components: turn it into one with wit-component".into());
+                    return Err(
+                        "it is a core WebAssembly module, and plugins are components: turn it into one with wit-component".into(),
+                    );
                 }
                 depth += 1;
             }
@@ -161,7 +188,10 @@ fn check_import(import: &str) -> Result<(), String> {
         }
         return Err(format!("it needs {import}; this gateway offers WASI {STUBBED_VERSION}"));
     }
-    Err(format!("it needs {import}; this gateway offers {PACKAGE}{{{}}}@{CONTRACT_VERSION} and a stub of WASI {STUBBED_VERSION}", OFFERED.join(", ")))
+    Err(format!(
+        "it needs {import}; this gateway offers {PACKAGE}{{{}}}@{CONTRACT_VERSION} and a stub of WASI {STUBBED_VERSION}",
+        OFFERED.join(", ")
+    ))
 }
 
 /// Refuses what was built for another version of the contract. Additions change the last number only, and match both ways.
@@ -171,7 +201,9 @@ fn check_version(name: &str, version: &str) -> Result<(), String> {
         return Ok(());
     }
     let version = if version.is_empty() { "no version" } else { version };
-    Err(format!("it was built for {version} of the plugin contract ({name}); this gateway offers {CONTRACT_VERSION}: build it for that version"))
+    Err(format!(
+        "it was built for {version} of the plugin contract ({name}); this gateway offers {CONTRACT_VERSION}: build it for that version"
+    ))
 }
 
 fn same_series(version: &str, series: &str) -> bool {
@@ -190,9 +222,17 @@ mod tests {
     fn refuses_what_is_no_component() {
         assert!(Outline::read(b"hello").unwrap_err().contains("not WebAssembly"));
         assert!(Outline::read(b"").unwrap_err().contains("not WebAssembly"));
-        assert!(Outline::read(b"\0asm\x01\0\0\0").unwrap_err().contains("core WebAssembly module"));
+        assert!(
+            Outline::read(b"\0asm\x01\0\0\0")
+                .unwrap_err()
+                .contains("core WebAssembly module")
+        );
         assert!(Outline::read(b"\0asm\x0d\0\x01\0").unwrap_err().contains("does not export"));
-        assert!(Outline::read(b"\0asm\x0d\0\x01\0\xff\xff").unwrap_err().contains("not a sound component"));
+        assert!(
+            Outline::read(b"\0asm\x0d\0\x01\0\xff\xff")
+                .unwrap_err()
+                .contains("not a sound component")
+        );
     }
 
     #[test]

@@ -1,14 +1,11 @@
 //! A component that is linked, and one call of it.
 
-use std::{
-    sync::Arc,
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use tokio::runtime::Handle;
 use wasmtime::{
     Engine, Store, Trap, UpdateDeadline,
-    component::{Component, Instance, InstancePre, Resource},
+    component::{Component, Instance, InstancePre, Resource, ResourceTableError},
 };
 
 use super::{
@@ -67,7 +64,12 @@ macro_rules! indices {
 
 impl Guest {
     /// Links a component with what the gateway offers.
-    pub(super) fn link(engine: &Engine, component: &Component, capabilities: &[Capability], with_wasi: bool) -> wasmtime::Result<Self> {
+    pub(super) fn link(
+        engine: &Engine,
+        component: &Component,
+        capabilities: &[Capability],
+        with_wasi: bool,
+    ) -> wasmtime::Result<Self> {
         let mut linker = imports::linker(engine)?;
         if with_wasi {
             wasi::link(&mut linker, engine, component)?;
@@ -99,25 +101,50 @@ impl Guest {
     fn ask(&self, store: &mut Store<State>) -> wasmtime::Result<Result<String, Failure>> {
         let instance = self.pre.instantiate(&mut *store)?;
         if let Err(error) = self.load_all(store, &instance) {
-            return Ok(Err(Failure::Failed(format!("a function that it exports has other types than the contract says: {error:#}"))));
+            return Ok(Err(Failure::Failed(format!(
+                "a function that it exports has other types than the contract says: {error:#}"
+            ))));
         }
         let describe = self.describe.load(&mut *store, &instance)?;
         let text = describe.call_describe(&mut *store)?;
         if describe.call_describe(&mut *store)? != text {
-            return Ok(Err(Failure::Failed("describe returned two different texts in two calls".into())));
+            return Ok(Err(Failure::Failed(
+                "describe returned two different texts in two calls".into(),
+            )));
         }
         Ok(Ok(text))
     }
 
     fn load_all(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<()> {
         self.describe.load(&mut *store, instance)?;
-        self.validator.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?;
-        self.admitter.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?;
-        self.indexer.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?;
-        self.renderer.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?;
-        self.scanner.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?;
-        self.comparer.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?;
-        self.service.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?;
+        self.validator
+            .as_ref()
+            .map(|indices| indices.load(&mut *store, instance))
+            .transpose()?;
+        self.admitter
+            .as_ref()
+            .map(|indices| indices.load(&mut *store, instance))
+            .transpose()?;
+        self.indexer
+            .as_ref()
+            .map(|indices| indices.load(&mut *store, instance))
+            .transpose()?;
+        self.renderer
+            .as_ref()
+            .map(|indices| indices.load(&mut *store, instance))
+            .transpose()?;
+        self.scanner
+            .as_ref()
+            .map(|indices| indices.load(&mut *store, instance))
+            .transpose()?;
+        self.comparer
+            .as_ref()
+            .map(|indices| indices.load(&mut *store, instance))
+            .transpose()?;
+        self.service
+            .as_ref()
+            .map(|indices| indices.load(&mut *store, instance))
+            .transpose()?;
         Ok(())
     }
 
@@ -151,7 +178,12 @@ impl Session {
         let begun = Instant::now();
         let mut store = plugin.guest.store(plugin.name.clone(), &plugin.limits, clock, runtime);
         match plugin.guest.pre.instantiate(&mut store) {
-            Ok(instance) => Ok(Self { plugin, store, instance, begun }),
+            Ok(instance) => Ok(Self {
+                plugin,
+                store,
+                instance,
+                begun,
+            }),
             Err(error) => {
                 store.data_mut().log.finish();
                 let failure = failure(&error, store.data());
@@ -203,7 +235,12 @@ impl Session {
         self.call(Capability::Admit, call, bounds::verdict, |verdict| !verdict.accepted)
     }
 
-    pub(super) fn render(&mut self, artifact: ArtifactHandle, view: &str, options: &[(String, String)]) -> Result<bounds::Rendered, Failure> {
+    pub(super) fn render(
+        &mut self,
+        artifact: ArtifactHandle,
+        view: &str,
+        options: &Vec<(String, String)>,
+    ) -> Result<bounds::Rendered, Failure> {
         let call = |session: &mut Self, context| {
             let artifact = session.hand(artifact)?;
             let guest = wanted(&session.plugin.guest.renderer)?.load(&mut session.store, &session.instance)?;
@@ -230,7 +267,12 @@ impl Session {
         self.call(Capability::Compare, call, bounds::changes, |_| false)
     }
 
-    pub(super) fn serve(&mut self, request: RequestHandle, response: ResponseHandle, catalog: CatalogHandle) -> Result<(), Failure> {
+    pub(super) fn serve(
+        &mut self,
+        request: RequestHandle,
+        response: ResponseHandle,
+        catalog: CatalogHandle,
+    ) -> Result<(), Failure> {
         let call = |session: &mut Self, context| {
             let (request, response, catalog) = (session.hand(request)?, session.hand(response)?, session.hand(catalog)?);
             let guest = wanted(&session.plugin.guest.service)?.load(&mut session.store, &session.instance)?;
@@ -239,7 +281,12 @@ impl Session {
         self.call(Capability::Serve, call, Ok, |()| false)
     }
 
-    pub(super) fn explain(&mut self, request: RequestHandle, refusal: RefusalHandle, response: ResponseHandle) -> Result<(), Failure> {
+    pub(super) fn explain(
+        &mut self,
+        request: RequestHandle,
+        refusal: RefusalHandle,
+        response: ResponseHandle,
+    ) -> Result<(), Failure> {
         let call = |session: &mut Self, context| {
             let (request, refusal, response) = (session.hand(request)?, session.hand(refusal)?, session.hand(response)?);
             let guest = wanted(&session.plugin.guest.service)?.load(&mut session.store, &session.instance)?;
@@ -261,10 +308,12 @@ impl Session {
         check: impl FnOnce(W) -> Bounded<T>,
         refuses: impl FnOnce(&T) -> bool,
     ) -> Result<T, Failure> {
-        let context = ContextHandle { settings: self.plugin.settings.clone() };
+        let context = ContextHandle {
+            settings: self.plugin.settings.clone(),
+        };
         let called = self.hand(context).and_then(|context| call(self, context));
         let result = match called {
-            Ok(Ok(answer)) => check(answer).map_err(broken),
+            Ok(Ok(answer)) => check(answer).map_err(|fault| broken(&fault)),
             Ok(Err(error)) => Err(bounds::error(error).map_or_else(broken, Failure::from)),
             Err(error) => Err(failure(&error, self.store.data())),
         };
@@ -278,7 +327,13 @@ impl Session {
         self.begun = now;
         self.plugin.meter.count(capability, outcome, took);
         let plugin = &*self.plugin.name;
-        tracing::debug!(plugin, capability = capability.as_str(), ?outcome, microseconds = took.as_micros(), "a plugin was called");
+        tracing::debug!(
+            plugin,
+            capability = capability.as_str(),
+            ?outcome,
+            microseconds = took.as_micros(),
+            "a plugin was called"
+        );
         result
     }
 }
@@ -302,16 +357,21 @@ impl Failure {
 
 impl From<GuestError> for Failure {
     fn from(error: GuestError) -> Self {
-        Self::Guest { code: error.code, message: error.message }
+        Self::Guest {
+            code: error.code,
+            message: error.message,
+        }
     }
 }
 
 /// Returns the indices of an interface that was seen to be there.
 fn wanted<T>(indices: &Option<T>) -> wasmtime::Result<&T> {
-    indices.as_ref().ok_or_else(|| wasmtime::format_err!("the plugin does not export this interface"))
+    indices
+        .as_ref()
+        .ok_or_else(|| wasmtime::format_err!("the plugin does not export this interface"))
 }
 
-fn broken(fault: String) -> Failure {
+fn broken(fault: &str) -> Failure {
     Failure::Failed(format!("its answer breaks the contract: {fault}"))
 }
 
@@ -323,10 +383,16 @@ fn failure(error: &wasmtime::Error, state: &State) -> Failure {
             _ => Failure::Failed(fault.to_string()),
         };
     }
+    if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
+        return Failure::Failed(format!("it held {} handles at once, its limit, and wanted more", state.handles_max));
+    }
     let mut reason = match error.downcast_ref::<Trap>() {
         Some(trap) => format!("it trapped: {trap}"),
         // The first line of the root cause says what happened; the rest are frames of the guest.
-        None => format!("its call was ended: {}", error.root_cause().to_string().lines().next().unwrap_or_default()),
+        None => format!(
+            "its call was ended: {}",
+            error.root_cause().to_string().lines().next().unwrap_or_default()
+        ),
     };
     if let Some(met) = &state.limiter.met {
         reason = format!("{reason}; {met}");

@@ -20,7 +20,13 @@ pub(super) struct GuestLog {
 
 impl GuestLog {
     pub(super) fn new(plugin: Arc<str>, lines_max: u32) -> Self {
-        Self { plugin, left: lines_max, dropped: 0, last_error: None, unfinished: Vec::new() }
+        Self {
+            plugin,
+            left: lines_max,
+            dropped: 0,
+            last_error: None,
+            unfinished: Vec::new(),
+        }
     }
 
     /// Writes one message.
@@ -84,7 +90,12 @@ fn cleaned(message: &str) -> String {
     while !message.is_char_boundary(end) {
         end -= 1;
     }
-    message.get(..end).unwrap_or_default().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    message
+        .get(..end)
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ type Answered<T> = wasmtime::Result<Result<T, types::Error>>;
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let state: fn(&mut State) -> &mut State = |state| state;
-    interfaces::types::add_to_linker::<_, HasSelf<State>>(&mut linker, state)?;
+    types::add_to_linker::<_, HasSelf<State>>(&mut linker, state)?;
     interfaces::artifacts::add_to_linker::<_, HasSelf<State>>(&mut linker, state)?;
     interfaces::catalog::add_to_linker::<_, HasSelf<State>>(&mut linker, state)?;
     interfaces::contexts::add_to_linker::<_, HasSelf<State>>(&mut linker, state)?;
@@ -40,7 +40,11 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 
 /// Words an error value for the guest.
 fn error(code: &str, message: impl Into<String>) -> types::Error {
-    types::Error { code: code.into(), message: message.into(), properties: String::new() }
+    types::Error {
+        code: code.into(),
+        message: message.into(),
+        properties: String::new(),
+    }
 }
 
 /// Shows at most the beginning of what a guest passed.

@@ -36,7 +36,9 @@ enum Judging {
 #[async_trait::async_trait]
 impl Hooks for PluginHost {
     async fn judge(&self, push: Push, reader: Reader) -> Result<Option<Judgement>, Rejection> {
-        let Some((plugin, artifact_type)) = self.claimant(&push.artifact) else { return Ok(None) };
+        let Some((plugin, artifact_type)) = self.claimant(&push.artifact) else {
+            return Ok(None);
+        };
         let judged = |content: Content, failure| Judged {
             stamp: plugin.stamp.clone(),
             artifact_type: artifact_type.clone(),
@@ -46,12 +48,22 @@ impl Hooks for PluginHost {
             scan: plugin.can(Capability::Scan),
         };
         match self.judging(&plugin, &artifact_type, push, reader).await {
-            Ok(Judging::Accepted { content, admitted }) => Ok(Some(Judgement { judged: judged(content, None), admitted })),
-            Ok(Judging::Refused { tag, findings }) => Err(Rejection::Refused { plugin: plugin.name.to_string(), tag, findings }),
+            Ok(Judging::Accepted { content, admitted }) => Ok(Some(Judgement {
+                judged: judged(content, None),
+                admitted,
+            })),
+            Ok(Judging::Refused { tag, findings }) => Err(Rejection::Refused {
+                plugin: plugin.name.to_string(),
+                tag,
+                findings,
+            }),
             Err(failure) if plugin.failure == FailurePolicy::Open => {
                 let reason = failure.to_string();
                 tracing::warn!(plugin = &*plugin.name, reason, "a push is stored although its plugin failed");
-                Ok(Some(Judgement { judged: judged(Content::default(), Some(reason)), admitted: Vec::new() }))
+                Ok(Some(Judgement {
+                    judged: judged(Content::default(), Some(reason)),
+                    admitted: Vec::new(),
+                }))
             }
             Err(failure) => Err(failure.into_rejection(&plugin)),
         }
@@ -84,7 +96,11 @@ impl Hooks for PluginHost {
             session.scan(artifact)
         });
         let findings = scanned.await.map_err(|failure| failure.into_hook_error(&plugin))?;
-        Ok(Scanned { stamp: plugin.stamp.clone(), version: plugin.spec.version.clone(), findings })
+        Ok(Scanned {
+            stamp: plugin.stamp.clone(),
+            version: plugin.spec.version.clone(),
+            findings,
+        })
     }
 }
 
@@ -98,20 +114,40 @@ impl PluginHost {
 
     async fn judging(&self, plugin: &Arc<Plugin>, artifact_type: &str, push: Push, reader: Reader) -> Result<Judging, Failure> {
         let key = Key::new(plugin, Capability::Validate, &[&push.artifact], Vec::new());
-        let known = push.known.filter(|known| known.stamp == plugin.stamp && known.artifact_type == artifact_type);
+        let known = push
+            .known
+            .filter(|known| known.stamp == plugin.stamp && known.artifact_type == artifact_type);
         if known.is_none()
             && let Some(reason) = self.results.failed(&key)
         {
             return Err(Failure::Failed(reason.to_string()));
         }
-        let known = known.map(|known| Content { entry: known.entry, findings: known.findings, accepted: true });
-        let tags = if plugin.can(Capability::Admit) { push.tags } else { Vec::new() };
+        let known = known.map(|known| Content {
+            entry: known.entry,
+            findings: known.findings,
+            accepted: true,
+        });
+        let tags = if plugin.can(Capability::Admit) {
+            push.tags
+        } else {
+            Vec::new()
+        };
         let looks = plugin.can(Capability::Validate) || plugin.can(Capability::Index);
         if tags.is_empty() && (known.is_some() || !looks) {
-            let content = known.unwrap_or(Content { accepted: true, ..Content::default() });
-            return Ok(Judging::Accepted { content, admitted: Vec::new() });
+            let content = known.unwrap_or(Content {
+                accepted: true,
+                ..Content::default()
+            });
+            return Ok(Judging::Accepted {
+                content,
+                admitted: Vec::new(),
+            });
         }
-        let first = if known.is_some() || !looks { Capability::Admit } else { Capability::Validate };
+        let first = if known.is_some() || !looks {
+            Capability::Admit
+        } else {
+            Capability::Validate
+        };
         let artifact = push.artifact;
         let job = self.on_thread(plugin, first, move |session| judge(session, artifact, reader, known, &tags));
         match job.await {
@@ -141,16 +177,27 @@ fn judge(
         None => look(session, &handle, true)?,
     };
     if !content.accepted {
-        return Ok(Ok(Judging::Refused { tag: None, findings: content.findings }));
+        return Ok(Ok(Judging::Refused {
+            tag: None,
+            findings: content.findings,
+        }));
     }
     let entry = content.entry.as_ref().map(entry_of);
     let sealed = ArtifactHandle { sealed: true, ..handle };
     let mut admitted = Vec::new();
     for tag in tags {
-        let push = PushHandle { repository: repository.clone(), tag: tag.to_string() };
+        let push = PushHandle {
+            repository: repository.clone(),
+            tag: tag.to_string(),
+        };
         match session.admit(sealed.clone(), entry.as_ref(), push) {
             Ok(verdict) if verdict.accepted => admitted.extend(verdict.findings),
-            Ok(verdict) => return Ok(Ok(Judging::Refused { tag: Some(tag.clone()), findings: verdict.findings })),
+            Ok(verdict) => {
+                return Ok(Ok(Judging::Refused {
+                    tag: Some(tag.clone()),
+                    findings: verdict.findings,
+                }));
+            }
             Err(failure) => return Ok(Err(failure)),
         }
     }
@@ -160,7 +207,10 @@ fn judge(
 /// Validates and indexes. Where validation refuses, indexing may be left out.
 fn look(session: &mut Session, handle: &ArtifactHandle, stop_if_refused: bool) -> Result<Content, Failure> {
     let plugin = session.plugin().clone();
-    let mut content = Content { accepted: true, ..Content::default() };
+    let mut content = Content {
+        accepted: true,
+        ..Content::default()
+    };
     if plugin.can(Capability::Validate) {
         let verdict = session.validate(handle.clone())?;
         (content.accepted, content.findings) = (verdict.accepted, verdict.findings);
@@ -193,7 +243,11 @@ impl Failure {
     fn into_rejection(self, plugin: &Plugin) -> Rejection {
         let (plugin, reason) = (plugin.name.to_string(), self.to_string());
         match self {
-            Self::Later(_) => Rejection::Unavailable { plugin, reason, retry_after_seconds: RETRY_AFTER_SECONDS },
+            Self::Later(_) => Rejection::Unavailable {
+                plugin,
+                reason,
+                retry_after_seconds: RETRY_AFTER_SECONDS,
+            },
             Self::Guest { .. } | Self::Failed(_) => Rejection::Failed { plugin, reason },
         }
     }

@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -72,7 +73,11 @@ impl PluginHost {
         for plugin in set.active() {
             let jobs = registry.backfill(plugin.backfill()).await?;
             if jobs > 0 {
-                tracing::info!(plugin = &*plugin.name, jobs, "artifacts that were stored before are looked at again");
+                tracing::info!(
+                    plugin = &*plugin.name,
+                    jobs,
+                    "artifacts that were stored before are looked at again"
+                );
             }
         }
         Ok(())
@@ -103,12 +108,18 @@ impl PluginHost {
     /// Reads a file.
     fn receive(&self, path: &Path, file: String) -> Result<Received, String> {
         let max = self.config.component_bytes_max;
-        let size = fs::metadata(path).map_err(|error| format!("it cannot be read: {error}"))?.len();
+        let size = fs::metadata(path)
+            .map_err(|error| format!("it cannot be read: {error}"))?
+            .len();
         if size > max {
             return Err(format!("it has {size} bytes; a plugin has at most {max}"));
         }
         let bytes = fs::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
-        Ok(Received { file, digest: Digest::sha256(&bytes), bytes: bytes.into() })
+        Ok(Received {
+            file,
+            digest: Digest::sha256(&bytes),
+            bytes: bytes.into(),
+        })
     }
 
     /// Checks, compiles, describes and configures. `name` becomes the plugin's own as soon as it is known.
@@ -135,7 +146,11 @@ impl PluginHost {
             Failure::Failed(reason) | Failure::Later(reason) => format!("describe failed: {reason}"),
             Failure::Guest { message, .. } => message,
         })?;
-        Ok(Described { guest, outline, spec: Spec::parse(&text)? })
+        Ok(Described {
+            guest,
+            outline,
+            spec: Spec::parse(&text)?,
+        })
     }
 
     /// Gives a plugin the operator's settings and limits.
@@ -148,9 +163,17 @@ impl PluginHost {
         spec::check_settings(spec.settings.as_ref(), &settings)?;
         let text = settings.to_string();
         if text.len() > SETTINGS_BYTES_MAX {
-            return Err(format!("its settings have {} bytes; at most {SETTINGS_BYTES_MAX} are allowed", text.len()).into());
+            return Err(format!(
+                "its settings have {} bytes; at most {SETTINGS_BYTES_MAX} are allowed",
+                text.len()
+            )
+            .into());
         }
-        let stamp = Stamp { plugin: spec.name.clone(), component: received.digest, settings: Digest::sha256(text.as_bytes()) };
+        let stamp = Stamp {
+            plugin: spec.name.clone(),
+            component: received.digest,
+            settings: Digest::sha256(text.as_bytes()),
+        };
         Ok(Plugin::new(Parts {
             file: received.file,
             size: received.bytes.len() as u64,
@@ -169,9 +192,16 @@ impl PluginHost {
 
 /// Lowers limits to what a plugin says it needs.
 fn limits(limits: Limits, spec: &Spec) -> Limits {
-    let memory = spec.limits.memory_bytes.unwrap_or(limits.memory_bytes_max);
-    let time = spec.limits.time_ms.map_or(limits.call_time_max, std::time::Duration::from_millis);
-    Limits { memory_bytes_max: limits.memory_bytes_max.min(memory), call_time_max: limits.call_time_max.min(time), ..limits }
+    let memory = spec.limits.memory_bytes_max.unwrap_or(limits.memory_bytes_max);
+    let seconds = spec.limits.call_seconds_max;
+    // What is too long for a duration is no limit.
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let time = time.unwrap_or(limits.call_time_max);
+    Limits {
+        memory_bytes_max: limits.memory_bytes_max.min(memory),
+        call_time_max: limits.call_time_max.min(time),
+        ..limits
+    }
 }
 
 /// Returns what is shown of a plugin that is not used, and tells the operator.
@@ -181,12 +211,23 @@ fn aside(name: &str, file: &str, known: Option<(Digest, u64)>, Aside(state, reas
         None => tracing::info!(file, plugin = name, "a plugin is disabled by the configuration"),
     }
     let (digest, size) = known.map_or((None, 0), |(digest, size)| (Some(digest), size));
-    PluginStatus { name: name.into(), file: file.into(), state, reason, digest, size, about: None }
+    PluginStatus {
+        name: name.into(),
+        file: file.into(),
+        state,
+        reason,
+        digest,
+        size,
+        about: None,
+    }
 }
 
 /// Returns the components in a folder, by file name.
 fn components(folder: &Path) -> Result<Vec<PathBuf>, PluginHostError> {
-    let failed = |source| PluginHostError::Folder { folder: folder.to_owned(), source };
+    let failed = |source| PluginHostError::Folder {
+        folder: folder.to_owned(),
+        source,
+    };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
@@ -210,19 +251,20 @@ impl std::fmt::Display for FailurePolicy {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn a_plugin_can_lower_limits_and_not_raise_them() {
         let spec = |limits: &str| {
-            Spec::parse(&format!(r#"{{"name":"a","version":"1","claims":[{{"type":"a/b"}}],"limits":{limits}}}"#)).unwrap()
+            Spec::parse(&format!(
+                r#"{{"name":"a","version":"1","claims":[{{"type":"a/b"}}],"limits":{limits}}}"#
+            ))
+            .unwrap()
         };
         let base = Limits::default();
-        let low = limits(base, &spec(r#"{"memoryBytes":65536,"timeMs":5}"#));
+        let low = limits(base, &spec(r#"{"memoryBytesMax":65536,"callSecondsMax":0.005}"#));
         assert_eq!((low.memory_bytes_max, low.call_time_max), (65_536, Duration::from_millis(5)));
-        let high = limits(base, &spec(r#"{"memoryBytes":1099511627776,"timeMs":3600000}"#));
+        let high = limits(base, &spec(r#"{"memoryBytesMax":1099511627776,"callSecondsMax":1e300}"#));
         assert_eq!(high, base);
     }
 }

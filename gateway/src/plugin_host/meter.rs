@@ -94,7 +94,11 @@ impl Metrics {
         let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.000_02, 2.0, 20));
         let seconds = Family::new_with_constructor(histogram);
         registry.register("plugin_call_seconds", "How long calls of plugins took", seconds.clone());
-        Self { registry, calls, seconds }
+        Self {
+            registry,
+            calls,
+            seconds,
+        }
     }
 
     /// Returns the counters as text, without the line that ends an exposition.
@@ -114,14 +118,28 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new(plugin: String, metrics: Arc<Metrics>) -> Self {
-        Self { plugin, counts: Mutex::default(), metrics }
+        Self {
+            plugin,
+            counts: Mutex::default(),
+            metrics,
+        }
     }
 
     pub(super) fn count(&self, capability: Capability, outcome: Outcome, took: Duration) {
         let (plugin, capability_name) = (self.plugin.clone(), capability.as_str());
-        let labels = CallLabels { plugin: plugin.clone(), capability: capability_name, outcome: outcome.as_str() };
+        let labels = CallLabels {
+            plugin: plugin.clone(),
+            capability: capability_name,
+            outcome: outcome.as_str(),
+        };
         self.metrics.calls.get_or_create(&labels).inc();
-        self.metrics.seconds.get_or_create(&CapabilityLabels { plugin, capability: capability_name }).observe(took.as_secs_f64());
+        self.metrics
+            .seconds
+            .get_or_create(&CapabilityLabels {
+                plugin,
+                capability: capability_name,
+            })
+            .observe(took.as_secs_f64());
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = counts.entry(capability).or_default();
         let ended = match outcome {
@@ -154,8 +172,14 @@ mod tests {
         let counts = meter.counts()[&Capability::Validate];
         assert_eq!((counts.ok, counts.refused, counts.count), (1, 1, 2));
         let text = metrics.text();
-        assert!(text.contains(r#"portolan_plugin_calls_total{plugin="note",capability="validate",outcome="refused"} 1"#), "{text}");
-        assert!(text.contains(r#"portolan_plugin_call_seconds_count{plugin="note",capability="validate"} 2"#), "{text}");
+        assert!(
+            text.contains(r#"portolan_plugin_calls_total{plugin="note",capability="validate",outcome="refused"} 1"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"portolan_plugin_call_seconds_count{plugin="note",capability="validate"} 2"#),
+            "{text}"
+        );
         assert!(!text.contains("EOF"));
     }
 }

@@ -147,9 +147,35 @@ pub struct KnownType {
 
 impl Plugin {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { file, size, stamp, contract, capabilities, spec, settings, limits, failure, guest, meter } = parts;
+        let Parts {
+            file,
+            size,
+            stamp,
+            contract,
+            capabilities,
+            spec,
+            settings,
+            limits,
+            failure,
+            guest,
+            meter,
+        } = parts;
         let (name, memory_peak) = (spec.name.as_str().into(), AtomicU64::new(0));
-        Self { name, file, size, stamp, contract, capabilities, spec, settings, limits, failure, guest, meter, memory_peak }
+        Self {
+            name,
+            file,
+            size,
+            stamp,
+            contract,
+            capabilities,
+            spec,
+            settings,
+            limits,
+            failure,
+            guest,
+            meter,
+            memory_peak,
+        }
     }
 
     pub(super) fn can(&self, capability: Capability) -> bool {
@@ -164,7 +190,11 @@ impl Plugin {
     /// Returns the claim that a type meets.
     fn claim(&self, artifact_type: &str) -> Option<&Claim> {
         let exact = self.spec.claims.iter().find(|claim| claim.artifact_type == artifact_type);
-        let patterns = self.spec.claims.iter().filter(|claim| claim.prefix().is_some_and(|prefix| artifact_type.starts_with(prefix)));
+        let patterns = self
+            .spec
+            .claims
+            .iter()
+            .filter(|claim| claim.prefix().is_some_and(|prefix| artifact_type.starts_with(prefix)));
         exact.or_else(|| patterns.max_by_key(|claim| claim.artifact_type.len()))
     }
 
@@ -178,7 +208,13 @@ impl Plugin {
     /// Returns an artifact as it is handed to the guest.
     pub(super) fn handle(&self, artifact: Artifact, reader: Reader) -> ArtifactHandle {
         let artifact_type = self.type_of(&artifact);
-        ArtifactHandle { artifact, artifact_type, reader, depth: 0, sealed: false }
+        ArtifactHandle {
+            artifact,
+            artifact_type,
+            reader,
+            depth: 0,
+            sealed: false,
+        }
     }
 
     /// Returns what has to be done for artifacts that were stored before the plugin came.
@@ -186,7 +222,10 @@ impl Plugin {
         let claims = || self.spec.claims.iter();
         Backfill {
             stamp: self.stamp.clone(),
-            types: claims().filter(|claim| claim.prefix().is_none()).map(|claim| claim.artifact_type.clone()).collect(),
+            types: claims()
+                .filter(|claim| claim.prefix().is_none())
+                .map(|claim| claim.artifact_type.clone())
+                .collect(),
             type_prefixes: claims().filter_map(|claim| claim.prefix().map(str::to_owned)).collect(),
             index: self.can(Capability::Validate) || self.can(Capability::Index),
             scan: self.can(Capability::Scan),
@@ -194,14 +233,21 @@ impl Plugin {
     }
 
     pub(super) fn known(&self, artifact_type: String) -> KnownType {
-        let title = self.claim(&artifact_type).and_then(|claim| claim.title.as_deref()).unwrap_or(self.spec.shown_title());
+        let title = self
+            .claim(&artifact_type)
+            .and_then(|claim| claim.title.as_deref())
+            .unwrap_or(self.spec.shown_title());
         KnownType {
             plugin: self.name.to_string(),
             version: self.spec.version.clone(),
             title: title.to_owned(),
             artifact_type,
             capabilities: self.capabilities.clone(),
-            views: if self.can(Capability::Render) { self.spec.views.clone() } else { Vec::new() },
+            views: if self.can(Capability::Render) {
+                self.spec.views.clone()
+            } else {
+                Vec::new()
+            },
             commands: self.spec.commands.clone(),
         }
     }

@@ -1,5 +1,8 @@
 //! What guests hold handles of. The things themselves stay in the gateway.
-#![allow(unreachable_pub, reason = "the generated bindings export these types again, inside of this module")]
+#![allow(
+    unreachable_pub,
+    reason = "the generated bindings export these types again, inside of this module"
+)]
 
 use std::sync::Arc;
 
@@ -20,7 +23,10 @@ pub struct BlobHandle {
 
 impl BlobHandle {
     pub(super) fn new(blob: Blob) -> Self {
-        Self { blob, ahead: (0, Bytes::new()) }
+        Self {
+            blob,
+            ahead: (0, Bytes::new()),
+        }
     }
 }
 

@@ -37,10 +37,23 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn new(plugin: &Plugin, capability: Capability, artifacts: &[&Artifact], arguments: Vec<(String, String)>) -> Self {
-        let artifacts = artifacts.iter().map(|artifact| (artifact.digest.clone(), artifact.manifest.media_type.to_string()));
+    pub(super) fn new(
+        plugin: &Plugin,
+        capability: Capability,
+        artifacts: &[&Artifact],
+        arguments: Vec<(String, String)>,
+    ) -> Self {
+        let artifacts = artifacts
+            .iter()
+            .map(|artifact| (artifact.digest.clone(), artifact.manifest.media_type.to_string()));
         let (component, settings) = (plugin.stamp.component.clone(), plugin.stamp.settings.clone());
-        Self { component, settings, capability, artifacts: artifacts.collect(), arguments }
+        Self {
+            component,
+            settings,
+            capability,
+            artifacts: artifacts.collect(),
+            arguments,
+        }
     }
 }
 
@@ -80,7 +93,10 @@ pub(super) struct Results {
 impl Results {
     pub(super) fn new(bytes_max: u64) -> Self {
         let expected = usize::try_from(bytes_max / EXPECTED_BYTES).unwrap_or(usize::MAX).max(16);
-        Self { kept: Cache::with_weighter(expected, bytes_max, Bytes), failures: Cache::new(FAILURES_MAX) }
+        Self {
+            kept: Cache::with_weighter(expected, bytes_max, Bytes),
+            failures: Cache::new(FAILURES_MAX),
+        }
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Kept> {
@@ -124,7 +140,10 @@ mod tests {
     fn results_are_bounded_by_their_bytes() {
         let results = Results::new(1 << 20);
         for n in 0..100 {
-            let view = Rendered { media_type: "text/plain".into(), body: vec![0; 100 << 10].into() };
+            let view = Rendered {
+                media_type: "text/plain".into(),
+                body: vec![0; 100 << 10].into(),
+            };
             results.keep(key(&n.to_string()), Kept::View(view));
         }
         assert!(results.kept.weight() <= 1 << 20);

@@ -40,10 +40,19 @@ impl PluginHost {
     }
 
     /// Has a service draft its answer, and returns what of the catalogue it read.
-    pub(crate) async fn serve(&self, service: &Service, inquiry: Arc<Inquiry>, answer: &Answer, reader: Reader) -> Result<Reads, CallError> {
+    pub(crate) async fn serve(
+        &self,
+        service: &Service,
+        inquiry: Arc<Inquiry>,
+        answer: &Answer,
+        reader: Reader,
+    ) -> Result<Reads, CallError> {
         let (plugin, answer) = (service.0.clone(), answer.clone());
         let served = self.on_thread(&service.0, Capability::Serve, move |session| {
-            let response = ResponseHandle { answer, reader: reader.clone() };
+            let response = ResponseHandle {
+                answer,
+                reader: reader.clone(),
+            };
             session.serve(RequestHandle { inquiry }, response, CatalogHandle { plugin, reader })?;
             Ok(session.reads())
         });
@@ -61,7 +70,11 @@ impl PluginHost {
     ) -> Result<(), CallError> {
         let answer = answer.clone();
         let explained = self.on_thread(&service.0, Capability::Serve, move |session| {
-            session.explain(RequestHandle { inquiry }, RefusalHandle { reason }, ResponseHandle { answer, reader })
+            session.explain(
+                RequestHandle { inquiry },
+                RefusalHandle { reason },
+                ResponseHandle { answer, reader },
+            )
         });
         explained.await.map_err(|failure| failure.into_call_error(&service.0))
     }

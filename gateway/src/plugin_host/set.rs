@@ -34,8 +34,16 @@ impl PluginSet {
         }
         self.patterns.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         if plugin.can(super::Capability::Serve) {
-            self.mounts.extend(plugin.spec.service.mount.iter().map(|mount| (mount.clone(), index)));
-            self.well_known.extend(plugin.spec.service.well_known.iter().map(|document| (document.clone(), index)));
+            self.mounts
+                .extend(plugin.spec.service.mount.iter().map(|mount| (mount.clone(), index)));
+            self.well_known.extend(
+                plugin
+                    .spec
+                    .service
+                    .well_known
+                    .iter()
+                    .map(|document| (document.clone(), index)),
+            );
         }
         self.active.push(plugin);
         Ok(())
@@ -49,23 +57,44 @@ impl PluginSet {
     fn conflict(&self, plugin: &Plugin) -> Result<(), String> {
         let owner = |index: &usize| self.active.get(*index).map_or("", |owner| owner.file.as_str());
         if let Some(other) = self.active.iter().find(|other| other.name == plugin.name) {
-            return Err(format!("its name {:?} is taken by {}; remove one of the two", &*plugin.name, other.file));
+            return Err(format!(
+                "its name {:?} is taken by {}; remove one of the two",
+                &*plugin.name, other.file
+            ));
         }
         for claim in &plugin.spec.claims {
             let taken = match claim.prefix() {
-                Some(prefix) => self.patterns.iter().find(|(other, _)| other == prefix).map(|(_, index)| index),
+                Some(prefix) => self
+                    .patterns
+                    .iter()
+                    .find(|(other, _)| other == prefix)
+                    .map(|(_, index)| index),
                 None => self.exact.get(&claim.artifact_type),
             };
             if let Some(index) = taken {
-                return Err(format!("it claims {}, which {} claims already; remove one of the two", claim.artifact_type, owner(index)));
+                return Err(format!(
+                    "it claims {}, which {} claims already; remove one of the two",
+                    claim.artifact_type,
+                    owner(index)
+                ));
             }
         }
         let service = &plugin.spec.service;
         if let Some((mount, index)) = service.mount.as_ref().and_then(|mount| self.mounts.get_key_value(mount)) {
-            return Err(format!("its mount {mount:?} is taken by {}; remove one of the two", owner(index)));
+            return Err(format!(
+                "its mount {mount:?} is taken by {}; remove one of the two",
+                owner(index)
+            ));
         }
-        match service.well_known.iter().find_map(|document| self.well_known.get_key_value(document)) {
-            Some((document, index)) => Err(format!("its document /.well-known/{document} is taken by {}; remove one of the two", owner(index))),
+        match service
+            .well_known
+            .iter()
+            .find_map(|document| self.well_known.get_key_value(document))
+        {
+            Some((document, index)) => Err(format!(
+                "its document /.well-known/{document} is taken by {}; remove one of the two",
+                owner(index)
+            )),
             None => Ok(()),
         }
     }
@@ -74,7 +103,12 @@ impl PluginSet {
     /// exactly before by pattern, by the longest pattern before others.
     pub(super) fn dispatch<'a>(&self, candidates: impl IntoIterator<Item = &'a str>) -> Option<(&Arc<Plugin>, &'a str)> {
         candidates.into_iter().find_map(|candidate| {
-            let pattern = || self.patterns.iter().find(|(prefix, _)| candidate.starts_with(prefix.as_str())).map(|(_, index)| index);
+            let pattern = || {
+                self.patterns
+                    .iter()
+                    .find(|(prefix, _)| candidate.starts_with(prefix.as_str()))
+                    .map(|(_, index)| index)
+            };
             let index = self.exact.get(candidate).or_else(pattern)?;
             Some((self.active.get(*index)?, candidate))
         })
@@ -96,14 +130,22 @@ impl PluginSet {
 
     /// Returns what is known of every plugin, sorted by name.
     pub(super) fn statuses(&self) -> Vec<PluginStatus> {
-        let mut statuses: Vec<_> = self.active.iter().map(|plugin| plugin.status()).chain(self.idle.iter().cloned()).collect();
+        let mut statuses: Vec<_> = self
+            .active
+            .iter()
+            .map(|plugin| plugin.status())
+            .chain(self.idle.iter().cloned())
+            .collect();
         statuses.sort_by(|one, other| (&one.name, &one.file).cmp(&(&other.name, &other.file)));
         statuses
     }
 
     /// Returns a word that differs between sets of active plugins, versions and settings.
     pub(super) fn word(&self) -> String {
-        let stamps = self.active.iter().map(|plugin| format!("{} {} {}\n", plugin.name, plugin.stamp.component, plugin.stamp.settings));
+        let stamps = self
+            .active
+            .iter()
+            .map(|plugin| format!("{} {} {}\n", plugin.name, plugin.stamp.component, plugin.stamp.settings));
         Digest::sha256(stamps.collect::<String>().as_bytes()).to_string()
     }
 }

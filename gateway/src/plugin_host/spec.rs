@@ -117,28 +117,39 @@ pub struct CommandSpec {
 }
 
 /// What one call of the plugin usually needs at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SuggestedLimits {
-    pub(super) memory_bytes: Option<u64>,
-    pub(super) time_ms: Option<u64>,
+    pub(super) memory_bytes_max: Option<u64>,
+    pub(super) call_seconds_max: Option<f64>,
 }
 
 impl Spec {
     /// Reads the text that `describe` returned. The error is a sentence for the author.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text.len() > SPEC_BYTES_MAX {
-            return Err(format!("describe returns {} bytes; at most {SPEC_BYTES_MAX} are allowed", text.len()));
+            return Err(format!(
+                "describe returns {} bytes; at most {SPEC_BYTES_MAX} are allowed",
+                text.len()
+            ));
         }
         let value: Value = serde_json::from_str(text).map_err(|error| format!("describe does not return JSON: {error}"))?;
         if value.get("claims").and_then(Value::as_array).is_some_and(Vec::is_empty) {
             return Err("it claims nothing: \"claims\" in what describe returns needs at least one artifact type".into());
         }
-        let faults: Vec<String> = SCHEMA.iter_errors(&value).take(FAULTS_MAX).map(|fault| told(&fault)).collect();
+        let faults: Vec<String> = SCHEMA
+            .iter_errors(&value)
+            .take(FAULTS_MAX)
+            .map(|fault| told(&fault))
+            .collect();
         if !faults.is_empty() {
-            return Err(format!("what describe returns does not follow the schema of specs: {}", faults.join("; ")));
+            return Err(format!(
+                "what describe returns does not follow the schema of specs: {}",
+                faults.join("; ")
+            ));
         }
-        let spec: Self = serde_json::from_value(value).map_err(|error| format!("what describe returns cannot be read: {error}"))?;
+        let spec: Self =
+            serde_json::from_value(value).map_err(|error| format!("what describe returns cannot be read: {error}"))?;
         spec.check()?;
         Ok(spec)
     }
@@ -172,16 +183,29 @@ pub(super) fn check_settings(schema: Option<&Value>, settings: &Value) -> Result
             _ => Ok(()),
         };
     };
-    let validator = jsonschema::validator_for(schema).map_err(|error| format!("the schema of its settings is not usable: {error}"))?;
-    let faults: Vec<String> = validator.iter_errors(settings).take(FAULTS_MAX).map(|fault| told(&fault)).collect();
-    if faults.is_empty() { Ok(()) } else { Err(format!("the configured settings do not suit it: {}", faults.join("; "))) }
+    let validator =
+        jsonschema::validator_for(schema).map_err(|error| format!("the schema of its settings is not usable: {error}"))?;
+    let faults: Vec<String> = validator
+        .iter_errors(settings)
+        .take(FAULTS_MAX)
+        .map(|fault| told(&fault))
+        .collect();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("the configured settings do not suit it: {}", faults.join("; ")))
+    }
 }
 
 /// Says where a fault is and what it is.
 fn told(fault: &jsonschema::ValidationError<'_>) -> String {
     let place = fault.instance_path().to_string();
     let fault: String = fault.to_string().chars().take(300).collect();
-    if place.is_empty() { fault } else { format!("{place}: {fault}") }
+    if place.is_empty() {
+        fault
+    } else {
+        format!("{place}: {fault}")
+    }
 }
 
 fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
@@ -209,13 +233,13 @@ mod tests {
             spec["service"] = json!({ "mount": "notes", "wellKnown": ["notes.json"] });
             spec["commands"] = json!([{ "title": "Pull", "command": "pull {repository}" }]);
             spec["settings"] = json!({ "type": "object" });
-            spec["limits"] = json!({ "memoryBytes": 1 << 20, "timeMs": 100 });
+            spec["limits"] = json!({ "memoryBytesMax": 1 << 20, "callSecondsMax": 0.1 });
             spec["x-anything"] = json!(1);
         });
         let spec = spec.unwrap();
         assert!(spec.views[0].options[0].required);
         assert_eq!(spec.service.mount.as_deref(), Some("notes"));
-        assert_eq!(spec.limits.memory_bytes, Some(1 << 20));
+        assert_eq!(spec.limits.memory_bytes_max, Some(1 << 20));
     }
 
     #[test]
@@ -245,9 +269,14 @@ mod tests {
 
     #[test]
     fn settings_have_to_suit_the_schema() {
-        let schema = json!({ "type": "object", "properties": { "strict": { "type": "boolean" } }, "additionalProperties": false });
+        let schema =
+            json!({ "type": "object", "properties": { "strict": { "type": "boolean" } }, "additionalProperties": false });
         assert!(check_settings(Some(&schema), &json!({ "strict": true })).is_ok());
-        assert!(check_settings(Some(&schema), &json!({ "strict": 1 })).unwrap_err().contains("/strict"));
+        assert!(
+            check_settings(Some(&schema), &json!({ "strict": 1 }))
+                .unwrap_err()
+                .contains("/strict")
+        );
         assert!(check_settings(None, &json!({})).is_ok());
         assert!(check_settings(None, &json!({ "a": 1 })).unwrap_err().contains("has none"));
     }

@@ -32,6 +32,8 @@ pub(super) enum Fault {
 pub(super) struct State {
     /// What the guest holds handles of.
     pub(super) table: ResourceTable,
+    /// How many that may be.
+    pub(super) handles_max: u32,
     pub(super) limiter: Limiter,
     pub(super) clock: Clock,
     pub(super) log: GuestLog,
@@ -42,11 +44,11 @@ pub(super) struct State {
 
 /// What a call depended on beyond its arguments.
 #[derive(Debug, Default)]
-pub(super) struct Reads {
+pub(crate) struct Reads {
     /// The prefixes of the catalogue that were read, with their revisions before the first read.
-    pub(super) revisions: BTreeMap<String, u64>,
+    pub(crate) revisions: BTreeMap<String, u64>,
     /// Whether something was missing, or of another artifact, so that the same call could give another result later.
-    pub(super) unsettled: bool,
+    pub(crate) unsettled: bool,
 }
 
 impl Reads {
@@ -68,12 +70,19 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn start(time_max: Duration) -> Self {
-        Self { time_max, end: Instant::now() + time_max }
+        Self {
+            time_max,
+            end: Instant::now() + time_max,
+        }
     }
 
     /// Fails when the time is over.
     pub(super) fn check(&self) -> Result<(), Fault> {
-        if Instant::now() < self.end { Ok(()) } else { Err(Fault::Time(self.time_max)) }
+        if Instant::now() < self.end {
+            Ok(())
+        } else {
+            Err(Fault::Time(self.time_max))
+        }
     }
 }
 
@@ -82,7 +91,16 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.handles_max).unwrap_or(usize::MAX));
         let log = GuestLog::new(plugin, limits.log_lines_max);
-        Self { table, limiter: Limiter::new(limits), clock, log, reads: Reads::default(), wasi: Wasi::default(), runtime }
+        Self {
+            table,
+            handles_max: limits.handles_max,
+            limiter: Limiter::new(limits),
+            clock,
+            log,
+            reads: Reads::default(),
+            wasi: Wasi::default(),
+            runtime,
+        }
     }
 
     /// Waits on a thread of guests for something of the registry, no longer than the call may take.
@@ -98,7 +116,10 @@ impl State {
 
 /// Logs why the registry failed: the guest's caller learns only that it did.
 pub(super) fn storage_fault(error: &RegistryError) -> Fault {
-    tracing::error!(error = error as &dyn std::error::Error, "the registry failed while a plugin was reading");
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "the registry failed while a plugin was reading"
+    );
     Fault::Storage
 }
 
@@ -115,7 +136,13 @@ pub(super) struct Limiter {
 impl Limiter {
     fn new(limits: &Limits) -> Self {
         let (memory_max, table_elements_max) = (limits.memory_bytes_max, limits.table_elements_max);
-        Self { memory: 0, memory_max, table_elements: 0, table_elements_max, met: None }
+        Self {
+            memory: 0,
+            memory_max,
+            table_elements: 0,
+            table_elements_max,
+            met: None,
+        }
     }
 
     /// Returns how much memory the guest has. Memory never shrinks.
@@ -128,7 +155,10 @@ impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = self.memory + desired.saturating_sub(current) as u64;
         if wanted > self.memory_max {
-            self.met = Some(format!("it wanted {wanted} bytes of memory; its limit is {}", self.memory_max));
+            self.met = Some(format!(
+                "it wanted {wanted} bytes of memory; its limit is {}",
+                self.memory_max
+            ));
             return Ok(false);
         }
         self.memory = wanted;
@@ -138,7 +168,10 @@ impl ResourceLimiter for Limiter {
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = self.table_elements + desired.saturating_sub(current) as u64;
         if wanted > self.table_elements_max {
-            self.met = Some(format!("it wanted {wanted} elements in tables; its limit is {}", self.table_elements_max));
+            self.met = Some(format!(
+                "it wanted {wanted} elements in tables; its limit is {}",
+                self.table_elements_max
+            ));
             return Ok(false);
         }
         self.table_elements = wanted;
@@ -152,10 +185,20 @@ mod tests {
 
     #[test]
     fn memories_count_together() {
-        let mut limiter = Limiter::new(&Limits { memory_bytes_max: 100, table_elements_max: 10, ..Limits::default() });
+        let mut limiter = Limiter::new(&Limits {
+            memory_bytes_max: 100,
+            table_elements_max: 10,
+            ..Limits::default()
+        });
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(!limiter.memory_growing(0, 60, None).unwrap());
-        assert!(limiter.met.as_deref().unwrap().contains("120 bytes of memory; its limit is 100"));
+        assert!(
+            limiter
+                .met
+                .as_deref()
+                .unwrap()
+                .contains("120 bytes of memory; its limit is 100")
+        );
         assert!(limiter.memory_growing(60, 100, None).unwrap());
         assert!(limiter.table_growing(0, 10, None).unwrap());
         assert!(!limiter.table_growing(10, 11, None).unwrap());

@@ -68,13 +68,25 @@ impl Threads {
         let queue = Arc::new(Mutex::new(queue));
         for n in 0..count {
             let queue = queue.clone();
-            thread::Builder::new().name(format!("plugin-{n}")).stack_size(STACK_BYTES).spawn(move || work(&queue))?;
+            thread::Builder::new()
+                .name(format!("plugin-{n}"))
+                .stack_size(STACK_BYTES)
+                .spawn(move || work(&queue))?;
         }
         let ticker = Arc::new(Ticker::default());
         let (ticking, engine) = (ticker.clone(), engine.clone());
-        thread::Builder::new().name("plugin-clock".into()).spawn(move || ticking.tick(&engine))?;
+        thread::Builder::new()
+            .name("plugin-clock".into())
+            .spawn(move || ticking.tick(&engine))?;
         let free = Arc::new(Semaphore::new(count));
-        Ok(Self { jobs, free, waiting: AtomicUsize::new(0), queue_max, queue_wait_max, ticker })
+        Ok(Self {
+            jobs,
+            free,
+            waiting: AtomicUsize::new(0),
+            queue_max,
+            queue_wait_max,
+            ticker,
+        })
     }
 
     /// Does a job on one of the threads, and waits for it.
@@ -190,7 +202,11 @@ impl Ticker {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            state = self.changed.wait_timeout(state, EPOCH).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .changed
+                .wait_timeout(state, EPOCH)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
             engine.increment_epoch();
         }
     }

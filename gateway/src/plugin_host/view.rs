@@ -31,8 +31,14 @@ impl PluginHost {
     ) -> Result<Rendered, CallError> {
         let plugin = self.asked(&artifact, Capability::Render)?;
         let spec = plugin.spec.views.iter().find(|spec| spec.name == view);
-        let spec = spec.ok_or_else(|| CallError::NoView { plugin: plugin.name.to_string(), view: view.chars().take(80).collect() })?;
-        check_options(spec, &options).map_err(|message| CallError::Guest { code: "invalid".into(), message })?;
+        let spec = spec.ok_or_else(|| CallError::NoView {
+            plugin: plugin.name.to_string(),
+            view: view.chars().take(80).collect(),
+        })?;
+        check_options(spec, &options).map_err(|message| CallError::Guest {
+            code: "invalid".into(),
+            message,
+        })?;
         let mut arguments = vec![(String::new(), view.to_owned())];
         arguments.extend(options.iter().cloned());
         let key = Key::new(&plugin, Capability::Render, &[&artifact], arguments);
@@ -59,14 +65,20 @@ impl PluginHost {
         let plugin = self.asked(&before, Capability::Compare)?;
         if !Arc::ptr_eq(&plugin, &self.asked(&after, Capability::Compare)?) {
             let message = "The two artifacts are of different types and cannot be compared.".into();
-            return Err(CallError::Guest { code: "invalid".into(), message });
+            return Err(CallError::Guest {
+                code: "invalid".into(),
+                message,
+            });
         }
         let key = Key::new(&plugin, Capability::Compare, &[&before, &after], Vec::new());
         if let Some(Kept::Differences(differences)) = self.kept(&key, &[&before, &after], &reader) {
             return Ok(Arc::unwrap_or_clone(differences));
         }
         let differences = self.pure(&plugin, Capability::Compare, key, move |session| {
-            let (before, after) = (session.plugin().handle(before, reader.clone()), session.plugin().handle(after, reader));
+            let (before, after) = (
+                session.plugin().handle(before, reader.clone()),
+                session.plugin().handle(after, reader),
+            );
             let differences = session.compare(before, after)?;
             Ok((Kept::Differences(Arc::new(differences)), session.reads().unsettled))
         });
@@ -81,14 +93,21 @@ impl PluginHost {
         let (plugin, _) = set.dispatch(artifact.manifest.candidates()).ok_or(CallError::NoPlugin)?;
         match plugin.can(capability) {
             true => Ok(plugin.clone()),
-            false => Err(CallError::NoCapability { plugin: plugin.name.to_string(), capability }),
+            false => Err(CallError::NoCapability {
+                plugin: plugin.name.to_string(),
+                capability,
+            }),
         }
     }
 
     /// Returns a result from before, where the repositories still hold all that it was made of.
     fn kept(&self, key: &Key, artifacts: &[&Artifact], reader: &Reader) -> Option<Kept> {
         let kept = self.results.get(key)?;
-        let whole = |artifact: &&Artifact| reader.missing(&artifact.repository, &artifact.digest).is_ok_and(|missing| missing.is_empty());
+        let whole = |artifact: &&Artifact| {
+            reader
+                .missing(&artifact.repository, &artifact.digest)
+                .is_ok_and(|missing| missing.is_empty())
+        };
         artifacts.iter().all(whole).then_some(kept)
     }
 
@@ -101,7 +120,10 @@ impl PluginHost {
         work: impl FnOnce(&mut Session) -> Result<(Kept, bool), Failure> + Send + 'static,
     ) -> Result<Kept, CallError> {
         if let Some(reason) = self.results.failed(&key) {
-            return Err(CallError::Failed { plugin: plugin.name.to_string(), reason: reason.to_string() });
+            return Err(CallError::Failed {
+                plugin: plugin.name.to_string(),
+                reason: reason.to_string(),
+            });
         }
         match self.on_thread(plugin, capability, work).await {
             Ok((kept, unsettled)) => {
@@ -126,18 +148,28 @@ fn check_options(view: &ViewSpec, options: &[(String, String)]) -> Result<(), St
         let shown: String = name.chars().take(80).collect();
         if !view.options.iter().any(|option| option.name == *name) {
             let known: Vec<&str> = view.options.iter().map(|option| option.name.as_str()).collect();
-            let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+            let known = if known.is_empty() {
+                "it has none".to_owned()
+            } else {
+                format!("it has {}", known.join(", "))
+            };
             return Err(format!("View {} has no option {shown:?}; {known}.", view.name));
         }
         if options.iter().take(n).any(|(earlier, _)| earlier == name) {
             return Err(format!("Option {shown:?} is given twice."));
         }
         if value.len() > OPTION_BYTES_MAX {
-            return Err(format!("Option {shown:?} has {} bytes; at most {OPTION_BYTES_MAX} are allowed.", value.len()));
+            return Err(format!(
+                "Option {shown:?} has {} bytes; at most {OPTION_BYTES_MAX} are allowed.",
+                value.len()
+            ));
         }
     }
     let required = view.options.iter().filter(|option| option.required);
-    match required.map(|option| &option.name).find(|name| !options.iter().any(|(given, _)| given == *name)) {
+    match required
+        .map(|option| &option.name)
+        .find(|name| !options.iter().any(|(given, _)| given == *name))
+    {
         Some(missing) => Err(format!("View {} needs the option {missing:?}.", view.name)),
         None => Ok(()),
     }
@@ -146,7 +178,11 @@ fn check_options(view: &ViewSpec, options: &[(String, String)]) -> Result<(), St
 /// Keys of different capabilities differ, so this does not happen; it must not become another answer if it does.
 fn mixed_up(plugin: &Plugin) -> CallError {
     let reason = "the gateway found a result of another kind".into();
-    CallError::Unavailable { plugin: plugin.name.to_string(), reason, retry_after_seconds: RETRY_AFTER_SECONDS }
+    CallError::Unavailable {
+        plugin: plugin.name.to_string(),
+        reason,
+        retry_after_seconds: RETRY_AFTER_SECONDS,
+    }
 }
 
 impl Failure {
@@ -155,7 +191,11 @@ impl Failure {
         match self {
             Self::Guest { code, message } => CallError::Guest { code, message },
             Self::Failed(reason) => CallError::Failed { plugin, reason },
-            Self::Later(reason) => CallError::Unavailable { plugin, reason, retry_after_seconds: RETRY_AFTER_SECONDS },
+            Self::Later(reason) => CallError::Unavailable {
+                plugin,
+                reason,
+                retry_after_seconds: RETRY_AFTER_SECONDS,
+            },
         }
     }
 }
@@ -167,16 +207,33 @@ mod tests {
 
     #[test]
     fn options_are_those_of_the_view() {
-        let option = |name: &str, required| OptionSpec { name: name.into(), description: None, required };
+        let option = |name: &str, required| OptionSpec {
+            name: name.into(),
+            description: None,
+            required,
+        };
         let options = vec![option("path", true), option("line", false)];
-        let view = ViewSpec { name: "file".into(), title: None, summary: None, media_type: None, options };
+        let view = ViewSpec {
+            name: "file".into(),
+            title: None,
+            summary: None,
+            media_type: None,
+            options,
+        };
         let check = |given: &[(&str, &str)]| {
-            let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let given: Vec<_> = given
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
             check_options(&view, &given)
         };
         assert_eq!(check(&[("path", "a"), ("line", "1")]), Ok(()));
         assert!(check(&[]).unwrap_err().contains("needs the option \"path\""));
-        assert!(check(&[("path", "a"), ("colour", "red")]).unwrap_err().contains("it has path, line"));
+        assert!(
+            check(&[("path", "a"), ("colour", "red")])
+                .unwrap_err()
+                .contains("it has path, line")
+        );
         assert!(check(&[("path", "a"), ("path", "b")]).unwrap_err().contains("twice"));
         assert!(check(&[("path", &"x".repeat(5_000))]).unwrap_err().contains("at most"));
     }

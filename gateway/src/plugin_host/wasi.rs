@@ -6,7 +6,10 @@
 
 use wasmtime::{
     Engine, StoreContextMut,
-    component::{Component, Linker, Resource, ResourceType, Val, types::{ComponentItem, Type}},
+    component::{
+        Component, Linker, Resource, ResourceType, Val,
+        types::{ComponentItem, Type},
+    },
 };
 
 use super::state::{Fault, State};
@@ -29,7 +32,10 @@ pub(super) struct Wasi {
 impl Default for Wasi {
     fn default() -> Self {
         // At zero, the runtime of Go traps while it starts.
-        Self { nanoseconds: 1_000_000_000, seed: 0x9E37_79B9_7F4A_7C15 }
+        Self {
+            nanoseconds: 1_000_000_000,
+            seed: 0x9E37_79B9_7F4A_7C15,
+        }
     }
 }
 
@@ -70,7 +76,9 @@ struct Function {
 /// Links everything of WASI that a component imports.
 pub(super) fn link(linker: &mut Linker<State>, engine: &Engine, component: &Component) -> wasmtime::Result<()> {
     for (name, import) in component.component_type().imports(engine) {
-        let ComponentItem::ComponentInstance(interface) = import.ty else { continue };
+        let ComponentItem::ComponentInstance(interface) = import.ty else {
+            continue;
+        };
         if !name.starts_with("wasi:") {
             continue;
         }
@@ -80,7 +88,10 @@ pub(super) fn link(linker: &mut Linker<State>, engine: &Engine, component: &Comp
             match export.ty {
                 ComponentItem::Resource(_) => linked.resource(item, ResourceType::host::<Stub>(), |_, _| Ok(()))?,
                 ComponentItem::ComponentFunc(_) => {
-                    let function = Function { name: item.to_owned(), unreachable };
+                    let function = Function {
+                        name: item.to_owned(),
+                        unreachable,
+                    };
                     linked.func_new(item, move |store, signature, arguments, results| {
                         call(store, &function, signature.results(), arguments, results)
                     })?;
@@ -107,7 +118,10 @@ fn call(
     if is_write(&function.name)
         && let Some(Val::List(bytes)) = arguments.get(1)
     {
-        let bytes: Vec<u8> = bytes.iter().filter_map(|byte| if let Val::U8(byte) = byte { Some(*byte) } else { None }).collect();
+        let bytes: Vec<u8> = bytes
+            .iter()
+            .filter_map(|byte| if let Val::U8(byte) = byte { Some(*byte) } else { None })
+            .collect();
         store.data_mut().log.print(&bytes);
     }
     for (result, kind) in results.iter_mut().zip(types) {
@@ -132,7 +146,13 @@ fn release(store: &mut StoreContextMut<'_, State>, argument: &Val) -> wasmtime::
 
 impl Function {
     /// Returns the plainest value of a type; `field` is the name of the field that it is for.
-    fn answer(&self, store: &mut StoreContextMut<'_, State>, field: &str, kind: &Type, arguments: &[Val]) -> wasmtime::Result<Val> {
+    fn answer(
+        &self,
+        store: &mut StoreContextMut<'_, State>,
+        field: &str,
+        kind: &Type,
+        arguments: &[Val],
+    ) -> wasmtime::Result<Val> {
         Ok(match kind {
             Type::Bool => Val::Bool(self.name.ends_with("pollable.ready")),
             Type::U8 => Val::U8(0),
@@ -163,7 +183,12 @@ impl Function {
             Type::Variant(variant) => self.variant(store, variant, arguments)?,
             Type::Result(result) => self.result(store, result, arguments)?,
             Type::Own(_) => Val::Resource(Resource::<Stub>::new_own(0).try_into_resource_any(store)?),
-            other => return Err(wasmtime::format_err!("the stub of WASI cannot answer {}: it returns {other:?}", self.name)),
+            other => {
+                return Err(wasmtime::format_err!(
+                    "the stub of WASI cannot answer {}: it returns {other:?}",
+                    self.name
+                ));
+            }
         })
     }
 
@@ -181,7 +206,9 @@ impl Function {
     fn list(&self, wasi: &mut Wasi, arguments: &[Val]) -> Result<Vec<Val>, Fault> {
         match (self.name.as_str(), arguments.first()) {
             ("get-random-bytes" | "get-insecure-random-bytes", Some(Val::U64(count))) if *count > RANDOM_BYTES_MAX => {
-                Err(Fault::Limit(format!("it asked for {count} random bytes at once; at most {RANDOM_BYTES_MAX} are given")))
+                Err(Fault::Limit(format!(
+                    "it asked for {count} random bytes at once; at most {RANDOM_BYTES_MAX} are given"
+                )))
             }
             ("get-random-bytes" | "get-insecure-random-bytes", Some(Val::U64(count))) => {
                 Ok((0..*count).map(|_| Val::U8(wasi.random().to_le_bytes()[0])).collect())
@@ -201,7 +228,10 @@ impl Function {
         // An input stream has ended before it began.
         let fails = self.unreachable || self.name.contains("input-stream.");
         let kind = if fails { result.err() } else { result.ok() };
-        let value = kind.map(|kind| self.answer(store, "", &kind, arguments)).transpose()?.map(Box::new);
+        let value = kind
+            .map(|kind| self.answer(store, "", &kind, arguments))
+            .transpose()?
+            .map(Box::new);
         Ok(Val::Result(if fails { Err(value) } else { Ok(value) }))
     }
 
@@ -214,8 +244,13 @@ impl Function {
     ) -> wasmtime::Result<Val> {
         let mut cases = variant.cases();
         let first = cases.next().map(|case| (case.name.to_owned(), case.ty));
-        let plain = variant.cases().find(|case| case.ty.is_none()).map(|case| (case.name.to_owned(), None));
-        let Some((name, kind)) = plain.or(first) else { return Ok(Val::Variant(String::new(), None)) };
+        let plain = variant
+            .cases()
+            .find(|case| case.ty.is_none())
+            .map(|case| (case.name.to_owned(), None));
+        let Some((name, kind)) = plain.or(first) else {
+            return Ok(Val::Variant(String::new(), None));
+        };
         let value = kind.map(|kind| self.answer(store, "", &kind, arguments)).transpose()?;
         Ok(Val::Variant(name, value.map(Box::new)))
     }

@@ -35,7 +35,10 @@ impl FsStorage {
     /// Names the path that cannot be used.
     pub fn open(root: &Path) -> Result<Self, StorageError> {
         let files = Arc::new(Files::open(root, Kernel)?);
-        Ok(Self { files, buffers: Buffers::default() })
+        Ok(Self {
+            files,
+            buffers: Buffers::default(),
+        })
     }
 
     /// Runs file operations on a thread where waiting for the disk hurts nobody.
@@ -89,7 +92,8 @@ impl Storage for FsStorage {
     async fn tail(&self, upload: &str, size: u64) -> Result<(u64, Bytes), StorageError> {
         let upload = upload.to_owned();
         // A file can be continued at any byte, so nothing has to be written again.
-        self.blocking(move |files| files.cut(&upload, size).map(|()| (size, Bytes::new()))).await
+        self.blocking(move |files| files.cut(&upload, size).map(|()| (size, Bytes::new())))
+            .await
     }
 
     async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError> {
@@ -154,10 +158,16 @@ mod tests {
         let storage = FsStorage::open(folder.path()).unwrap();
         let (kept, lost) = (storage.begin().await.unwrap(), storage.begin().await.unwrap());
         for upload in [&kept, &lost] {
-            storage.write_part(upload, 0, vec![Bytes::from_static(b"0123")]).await.unwrap();
+            storage
+                .write_part(upload, 0, vec![Bytes::from_static(b"0123")])
+                .await
+                .unwrap();
         }
         storage.sync(&kept).await.unwrap();
-        storage.write_part(&kept, 4, vec![Bytes::from_static(b"unacknowledged")]).await.unwrap();
+        storage
+            .write_part(&kept, 4, vec![Bytes::from_static(b"unacknowledged")])
+            .await
+            .unwrap();
         let storage = FsStorage::open(folder.path()).unwrap();
         assert_eq!(storage.tail(&kept, 4).await.unwrap(), (4, Bytes::new()));
         assert!(matches!(storage.tail(&lost, 0).await, Err(StorageError::UploadAbsent(_))));

@@ -31,7 +31,10 @@ impl MemoryStorage {
     /// Returns an empty storage that wants parts of at least this size, but for the last one of an upload.
     #[must_use]
     pub fn new(part_bytes_min: usize) -> Self {
-        Self { part_bytes_min, shared: Arc::default() }
+        Self {
+            part_bytes_min,
+            shared: Arc::default(),
+        }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -39,13 +42,19 @@ impl MemoryStorage {
     }
 
     fn content(&self, digest: &Digest) -> Result<Vec<Bytes>, StorageError> {
-        self.shared().content.get(digest).cloned().ok_or_else(|| StorageError::Absent(digest.clone()))
+        self.shared()
+            .content
+            .get(digest)
+            .cloned()
+            .ok_or_else(|| StorageError::Absent(digest.clone()))
     }
 }
 
 impl Shared {
     fn upload(&mut self, upload: &str) -> Result<&mut Vec<Vec<Bytes>>, StorageError> {
-        self.uploads.get_mut(upload).ok_or_else(|| StorageError::UploadAbsent(upload.to_owned()))
+        self.uploads
+            .get_mut(upload)
+            .ok_or_else(|| StorageError::UploadAbsent(upload.to_owned()))
     }
 }
 
@@ -57,7 +66,11 @@ fn size_of(pieces: &[Bytes]) -> u64 {
 fn slice(pieces: &[Bytes], range: Range<u64>) -> Vec<Bytes> {
     let (mut cut, mut begin) = (Vec::new(), 0);
     for piece in pieces {
-        let within = |offset: u64| usize::try_from(offset.saturating_sub(begin)).unwrap_or(usize::MAX).min(piece.len());
+        let within = |offset: u64| {
+            usize::try_from(offset.saturating_sub(begin))
+                .unwrap_or(usize::MAX)
+                .min(piece.len())
+        };
         let (start, end) = (within(range.start), within(range.end));
         if start < end {
             cut.push(piece.slice(start..end));
@@ -101,7 +114,10 @@ fn cut(parts: &mut Vec<Vec<Bytes>>, offset: u64, part_bytes_min: usize) -> Resul
 
 /// What is wrong where fewer bytes are there than the caller knows of.
 fn too_few(doing: String) -> StorageError {
-    StorageError::Failed { doing, source: io::Error::new(io::ErrorKind::UnexpectedEof, "fewer bytes are there") }
+    StorageError::Failed {
+        doing,
+        source: io::Error::new(io::ErrorKind::UnexpectedEof, "fewer bytes are there"),
+    }
 }
 
 #[async_trait::async_trait]

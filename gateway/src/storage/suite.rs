@@ -28,7 +28,10 @@ pub(super) async fn check(storage: &dyn Storage) {
 
 /// Returns bytes that are another content for each seed.
 fn bytes(seed: u8, length: usize) -> Bytes {
-    (0..length).map(|at| (at as u8).wrapping_mul(31).wrapping_add((at >> 8) as u8).wrapping_add(seed)).collect::<Vec<u8>>().into()
+    (0..length)
+        .map(|at| (at as u8).wrapping_mul(31).wrapping_add((at >> 8) as u8).wrapping_add(seed))
+        .collect::<Vec<u8>>()
+        .into()
 }
 
 /// Returns a part on which others may follow.
@@ -65,12 +68,21 @@ async fn complete(storage: &dyn Storage, upload: &str, content: &Bytes) {
     storage.complete(upload, len(content), &digest).await.unwrap();
     assert_content(storage, &digest, content).await;
     let again = storage.complete(upload, len(content), &digest).await;
-    assert!(matches!(again, Err(StorageError::UploadAbsent(_))), "an upload is gone once it is content: {again:?}");
+    assert!(
+        matches!(again, Err(StorageError::UploadAbsent(_))),
+        "an upload is gone once it is content: {again:?}"
+    );
 }
 
 async fn assert_content(storage: &dyn Storage, digest: &Digest, content: &Bytes) {
     assert_eq!(storage.size(digest).await.unwrap(), Some(len(content)));
-    let pieces: Vec<Bytes> = storage.read(digest, 0..len(content)).await.unwrap().try_collect().await.unwrap();
+    let pieces: Vec<Bytes> = storage
+        .read(digest, 0..len(content))
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
     assert!(pieces.iter().all(|piece| (1..=PIECE_BYTES_MAX).contains(&piece.len())));
     assert!(pieces.concat() == *content, "the content of {digest} is another");
 }
@@ -80,7 +92,14 @@ async fn parts_become_content(storage: &dyn Storage) {
     let (upload, end) = begin(storage, &[&first, &second]).await;
     storage.sync(&upload).await.unwrap();
     // A part may come in pieces, and they may be empty.
-    storage.write_part(&upload, end, vec![Bytes::new(), last.slice(..1), Bytes::new(), last.slice(1..)]).await.unwrap();
+    storage
+        .write_part(
+            &upload,
+            end,
+            vec![Bytes::new(), last.slice(..1), Bytes::new(), last.slice(1..)],
+        )
+        .await
+        .unwrap();
     storage.sync(&upload).await.unwrap();
     let content = joined(&[&first, &second, &last]);
     let digest = Digest::sha256(&content);
@@ -107,7 +126,10 @@ async fn a_part_begins_where_the_upload_ends(storage: &dyn Storage) {
     let first = part(storage, 7);
     let (upload, end) = begin(storage, &[&first]).await;
     let gap = storage.write_part(&upload, end + 1, vec![first.clone()]).await;
-    assert!(matches!(gap, Err(StorageError::Offset { offset, expected }) if offset == end + 1 && expected == end), "{gap:?}");
+    assert!(
+        matches!(gap, Err(StorageError::Offset { offset, expected }) if offset == end + 1 && expected == end),
+        "{gap:?}"
+    );
     storage.write_part(&upload, end, vec![first.clone()]).await.unwrap();
     complete(storage, &upload, &joined(&[&first, &first])).await;
 }
@@ -118,9 +140,15 @@ async fn a_tail_is_written_again(storage: &dyn Storage) {
     let (upload, end) = begin(storage, &[&first, &tail]).await;
     if tail.len() < storage.part_bytes_min() {
         let after = storage.write_part(&upload, end, vec![more.clone()]).await;
-        assert!(matches!(after, Err(StorageError::Offset { offset, expected }) if offset == end && expected == len(&first)), "{after:?}");
+        assert!(
+            matches!(after, Err(StorageError::Offset { offset, expected }) if offset == end && expected == len(&first)),
+            "{after:?}"
+        );
     }
-    storage.write_part(&upload, len(&first), vec![tail.clone(), more.clone()]).await.unwrap();
+    storage
+        .write_part(&upload, len(&first), vec![tail.clone(), more.clone()])
+        .await
+        .unwrap();
     complete(storage, &upload, &joined(&[&first, &tail, &more])).await;
 }
 
@@ -199,7 +227,10 @@ async fn content_is_put_at_one_go(storage: &dyn Storage) {
     for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
         let content = bytes(17, 3_000);
         let digest = Digest::of(algorithm, &content);
-        storage.put(&digest, vec![content.slice(..1), Bytes::new(), content.slice(1..)]).await.unwrap();
+        storage
+            .put(&digest, vec![content.slice(..1), Bytes::new(), content.slice(1..)])
+            .await
+            .unwrap();
         assert_content(storage, &digest, &content).await;
     }
 }
@@ -218,12 +249,27 @@ async fn the_same_content_can_come_twice(storage: &dyn Storage) {
 async fn ranges_are_read(storage: &dyn Storage) {
     let content = bytes(19, 2_000);
     let digest = Digest::sha256(&content);
-    storage.put(&digest, vec![content.slice(..700), content.slice(700..)]).await.unwrap();
-    for (start, end) in [(0, 2_000), (0, 1), (1_999, 2_000), (699, 701), (700, 1_400), (5, 5), (2_000, 2_000)] {
+    storage
+        .put(&digest, vec![content.slice(..700), content.slice(700..)])
+        .await
+        .unwrap();
+    for (start, end) in [
+        (0, 2_000),
+        (0, 1),
+        (1_999, 2_000),
+        (699, 701),
+        (700, 1_400),
+        (5, 5),
+        (2_000, 2_000),
+    ] {
         let expected = &content[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()];
         let pieces: Vec<Bytes> = storage.read(&digest, start..end).await.unwrap().try_collect().await.unwrap();
         assert_eq!(pieces.concat(), expected, "{start}..{end}");
-        assert_eq!(storage.read_at(&digest, start..end).await.unwrap(), expected, "{start}..{end}");
+        assert_eq!(
+            storage.read_at(&digest, start..end).await.unwrap(),
+            expected,
+            "{start}..{end}"
+        );
     }
     // At once, a range ends with the content; a stream that would end early fails, since its length was promised.
     assert_eq!(storage.read_at(&digest, 1_990..3_000).await.unwrap(), content[1_990..]);
@@ -238,7 +284,16 @@ async fn big_content_comes_in_pieces(storage: &dyn Storage) {
     storage.put(&digest, vec![content.clone()]).await.unwrap();
     assert_content(storage, &digest, &content).await;
     // Several readers at once do not disturb each other.
-    let read = || async { storage.read(&digest, 0..len(&content)).await.unwrap().try_collect::<Vec<Bytes>>().await.unwrap().concat() };
+    let read = || async {
+        storage
+            .read(&digest, 0..len(&content))
+            .await
+            .unwrap()
+            .try_collect::<Vec<Bytes>>()
+            .await
+            .unwrap()
+            .concat()
+    };
     let (first, second) = tokio::join!(read(), read());
     assert!(first == content && second == content);
 }

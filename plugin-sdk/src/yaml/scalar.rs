@@ -70,5 +70,10 @@ fn decimal(text: &str) -> Option<Value> {
     if !has_digit || !digits.chars().all(shape) {
         return None;
     }
-    digits.parse().ok().map(Value::Float)
+    // What is too large for a float stays a string, as in Go: the abbreviated hash `12e4567` is no number.
+    digits
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
+        .map(Value::Float)
 }

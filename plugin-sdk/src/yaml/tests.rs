@@ -17,7 +17,7 @@ fn fails(text: &str, limits: &Limits) -> String {
 #[test]
 fn plain_scalars_resolve_as_in_go() {
     let text = "[~, null, , true, False, yes, on, 12, -7, +3, 0x1F, 0o17, 017, 08, 0b101, 1_000, 1.5, 1e3, .5, 12e03, 1.2.3, \
-        99999999999999999999, 1-2, 2024-01-01, '12', \"true\", !!str 12, !!float 1, .inf, v1, 0x, +-1]"
+        99999999999999999999, 1-2, 2024-01-01, '12', \"true\", !!str 12, !!float 1, .inf, v1, 0x, +-1, 12e4567]"
         .replace(", ,", ", '',");
     let expected = json!([
         null,
@@ -51,7 +51,8 @@ fn plain_scalars_resolve_as_in_go() {
         null,
         "v1",
         "0x",
-        "+-1"
+        "+-1",
+        "12e4567"
     ]);
     let node = one(&text);
     let json = node.to_json();
@@ -170,4 +171,20 @@ fn what_is_no_yaml_is_refused_with_its_place() {
     assert!(message.starts_with("The YAML cannot be read: line "), "{message}");
     assert!(parse("a: \"open", &Limits::default()).is_err());
     assert!(parse("a:\n\tb: 1\n", &Limits::default()).is_err());
+}
+
+#[test]
+fn no_damage_is_worse_than_an_error() {
+    let text = concat!(
+        "%YAML 1.2\n---\na: &x {b: [1, 'q', \"d\\n\"], <<: {c: 1}}\n? |\n  key\n: !!int 5\n",
+        "list:\n- *x\n- >-\n  folded\n...\n--- {x: ä}\n"
+    );
+    assert_eq!(parse(text, &Limits::default()).unwrap().len(), 2);
+    for (place, character) in text.char_indices() {
+        let _ = parse(&text[..place], &Limits::default());
+        for other in ["", "\t", "[", "{", "*x", "&x ", ": ", "- ", "'", "\u{0}", "\u{feff}"] {
+            let damaged = format!("{}{other}{}", &text[..place], &text[place + character.len_utf8()..]);
+            let _ = parse(&damaged, &Limits::default());
+        }
+    }
 }

@@ -32,6 +32,8 @@ pub const PROVENANCE_TYPE: &str = "application/vnd.cncf.helm.chart.provenance.v1
 pub const API_V1: &str = "v1";
 /// The chart format of Helm 3 and 4.
 pub const API_V2: &str = "v2";
+/// A chart format that Helm reads only when told to.
+pub const API_V3: &str = "v3";
 
 /// A packaged chart.
 #[derive(Clone, Debug, Default, PartialEq)]

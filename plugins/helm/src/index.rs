@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::chart::{Chart, Metadata};
 use crate::rule::cut;
+use crate::serve::instant;
 
 /// The annotation that says when the chart was made.
 const CREATED: &str = "org.opencontainers.image.created";
@@ -98,7 +99,7 @@ fn complete(metadata: &Metadata, source: &Source) -> Value {
         .iter()
         .find(|(name, _)| name == CREATED)
         .map(|(_, value)| value.as_str());
-    let created = created.filter(|created| is_time(created));
+    let created = created.and_then(time);
     let mut document = Map::new();
     document.insert("metadata".to_owned(), serde_json::to_value(metadata).unwrap_or_default());
     for (key, value) in [
@@ -117,11 +118,14 @@ fn complete(metadata: &Metadata, source: &Source) -> Value {
     if let Some(provenance) = source.provenance {
         document.insert("provLayer".to_owned(), layer(provenance));
     }
-    if let Some(created) = created {
+    if let Some(created) = &created {
         document.insert("created".to_owned(), json!(created));
     }
     document.insert("annotations".to_owned(), annotations(source.annotations, metadata));
-    document.insert("fragment".to_owned(), json!(fragment(metadata, created, source.chart_hash)));
+    document.insert(
+        "fragment".to_owned(),
+        json!(fragment(metadata, created.as_deref(), source.chart_hash)),
+    );
     Value::Object(document)
 }
 
@@ -161,45 +165,11 @@ pub fn fragment(metadata: &Metadata, created: Option<&str>, chart_hash: &str) ->
     text
 }
 
-/// Whether a text is a time by RFC 3339: a client would reject the whole index for one that is not.
-fn is_time(text: &str) -> bool {
-    let Some((date, time)) = text.split_once('T') else {
-        return false;
-    };
-    let zone_at = time.find(['Z', '+', '-']).unwrap_or(time.len());
-    let (clock, zone) = time.split_at(zone_at);
-    let (clock, fraction) = clock
-        .split_once('.')
-        .map_or((clock, "0"), |(clock, fraction)| (clock, fraction));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let fields = |text: &str, separator: char, shape: &[(usize, std::ops::RangeInclusive<u32>)]| {
-        let parts: Vec<&str> = text.split(separator).collect();
-        parts.len() == shape.len()
-            && parts.iter().zip(shape).all(|(part, (length, range))| {
-                digits(part) && part.len() == *length && part.parse().is_ok_and(|number| range.contains(&number))
-            })
-    };
-    let zone_is_right = zone == "Z"
-        || zone
-            .strip_prefix(['+', '-'])
-            .is_some_and(|zone| fields(zone, ':', &[(2, 0..=23), (2, 0..=59)]));
-    fields(date, '-', &[(4, 0..=9999), (2, 1..=12), (2, 1..=28 + days_beyond_28(date))])
-        && fields(clock, ':', &[(2, 0..=23), (2, 0..=59), (2, 0..=59)])
-        && digits(fraction)
-        && fraction.len() <= 9
-        && zone_is_right
-}
-
-/// How many days the month of a date has beyond 28.
-fn days_beyond_28(date: &str) -> u32 {
-    let mut parts = date.split('-').map(|part| part.parse::<u32>().unwrap_or_default());
-    let (year, month) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    match month {
-        2 => u32::from(leap),
-        4 | 6 | 9 | 11 => 2,
-        _ => 3,
-    }
+/// Writes a time anew, because a client would reject the whole index for one that is not by RFC 3339.
+fn time(text: &str) -> Option<String> {
+    const WRITTEN_BYTES: usize = "2026-01-02T03:04:05Z".len();
+    let seconds = instant::parse(text).filter(|seconds| *seconds >= 0)?;
+    Some(instant::format(seconds)).filter(|written| written.len() == WRITTEN_BYTES)
 }
 
 #[cfg(test)]

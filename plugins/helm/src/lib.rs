@@ -80,6 +80,9 @@ impl Indexer for Helm {
     fn index(_: &Context, artifact: &Artifact) -> Result<Entry, Error> {
         let layer = opened::chart_layer(artifact)?;
         let chart = opened::sound_chart(artifact)?;
+        if let Some(fault) = chart.faults.first().filter(|_| chart.metadata.package_is_unnamed()) {
+            return Err(Error::new(Error::INVALID, fault.message.clone()));
+        }
         let layers = artifact.layers();
         let provenance = layers.iter().rev().find(|layer| layer.media_type == PROVENANCE_TYPE);
         let source = index::Source {

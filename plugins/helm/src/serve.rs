@@ -56,7 +56,7 @@ pub fn serve(request: &Request, response: &Response, catalog: &Catalog) -> Resul
 }
 
 fn index(response: &Response, catalog: &Catalog, prefix: &str) -> Result<(), Failure> {
-    let releases = listing::collect(catalog, prefix, Wanted::default()).or_else(Failure::absent_as_default)?;
+    let releases = listing::collect(catalog, prefix, Wanted::default())?;
     write(response, "application/x-yaml", |writer| {
         writer.index(&releases, prefix, MOUNT);
     })
@@ -65,7 +65,7 @@ fn index(response: &Response, catalog: &Catalog, prefix: &str) -> Result<(), Fai
 fn charts(request: &Request, response: &Response, catalog: &Catalog, prefix: &str) -> Result<(), Failure> {
     let query = request.query();
     let (offset, limit) = (number(&query, "offset")?, number(&query, "limit")?);
-    let releases = listing::collect(catalog, prefix, Wanted::default()).or_else(Failure::absent_as_default)?;
+    let releases = listing::collect(catalog, prefix, Wanted::default())?;
     let page = index::page(&releases, offset.unwrap_or(0), limit);
     write(response, JSON, |writer| writer.charts(page, prefix))
 }
@@ -90,7 +90,7 @@ fn named(catalog: &Catalog, prefix: &str, name: &str) -> Result<Vec<Release>, Fa
         name: Some(name),
         version: None,
     };
-    let releases = listing::collect(catalog, prefix, wanted).or_else(Failure::absent_as_default)?;
+    let releases = listing::collect(catalog, prefix, wanted)?;
     if releases.is_empty() {
         return Err(Failure::new(404, format!("There is no chart called {name:?} here.")));
     }
@@ -138,7 +138,7 @@ fn download(response: &Response, catalog: &Catalog, segments: &[String]) -> Resu
     for candidate in candidates {
         let artifact = match catalog.open(&candidate.repository, &candidate.tag) {
             Ok(artifact) => artifact,
-            Err(error) if answer::is_absent(&error) => continue,
+            Err(error) if error.is(Error::NOT_FOUND) => continue,
             Err(error) => return Err(error.into()),
         };
         let Some(digest) = layer(&artifact, is_provenance) else {

@@ -9,11 +9,8 @@ pub mod provenance;
 
 use portolan_plugin_sdk::{Finding, Verdict};
 
-use crate::chart::{API_V1, API_V2, Chart, Fault, MANIFEST, source, version};
+use crate::chart::{API_V1, API_V2, API_V3, Chart, Fault, MANIFEST, source, version};
 use crate::rule::{self, Outcome};
-
-/// The chart format that Helm reads only when told to.
-const API_V3: &str = "v3";
 
 /// What a push holds beside the manifest's layout.
 pub struct Content<'a> {

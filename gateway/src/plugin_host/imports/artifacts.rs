@@ -41,7 +41,9 @@ impl artifacts::HostBlob for State {
     fn read(&mut self, blob: Resource<BlobHandle>, offset: u64, length: u32) -> wasmtime::Result<Vec<u8>> {
         self.clock.check()?;
         let handle = self.table.get(&blob)?;
-        let end = offset.saturating_add(u64::from(length).min(READ_BYTES_MAX)).min(handle.blob.size);
+        let end = offset
+            .saturating_add(u64::from(length).min(READ_BYTES_MAX))
+            .min(handle.blob.size);
         if offset >= end {
             return Ok(Vec::new());
         }
@@ -95,16 +97,35 @@ impl artifacts::HostArtifact for State {
     }
 
     fn layers(&mut self, artifact: Resource<ArtifactHandle>) -> wasmtime::Result<Vec<Descriptor>> {
-        Ok(self.table.get(&artifact)?.artifact.manifest.layers.iter().map(descriptor).collect())
+        Ok(self
+            .table
+            .get(&artifact)?
+            .artifact
+            .manifest
+            .layers
+            .iter()
+            .map(descriptor)
+            .collect())
     }
 
     fn children(&mut self, artifact: Resource<ArtifactHandle>) -> wasmtime::Result<Vec<Descriptor>> {
-        Ok(self.table.get(&artifact)?.artifact.manifest.manifests.iter().map(descriptor).collect())
+        Ok(self
+            .table
+            .get(&artifact)?
+            .artifact
+            .manifest
+            .manifests
+            .iter()
+            .map(descriptor)
+            .collect())
     }
 
     fn annotations(&mut self, artifact: Resource<ArtifactHandle>) -> wasmtime::Result<Pairs> {
         let annotations = &self.table.get(&artifact)?.artifact.manifest.annotations;
-        Ok(annotations.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
+        Ok(annotations
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect())
     }
 
     fn subject(&mut self, artifact: Resource<ArtifactHandle>) -> wasmtime::Result<Option<Descriptor>> {
@@ -118,9 +139,15 @@ impl artifacts::HostArtifact for State {
             return Ok(Err(error("denied", "Blobs cannot be opened here.")));
         }
         let artifact = &handle.artifact;
-        let named = digest.parse::<Digest>().ok().filter(|digest| artifact.manifest.blobs().any(|blob| blob.digest == *digest));
+        let named = digest
+            .parse::<Digest>()
+            .ok()
+            .filter(|digest| artifact.manifest.blobs().any(|blob| blob.digest == *digest));
         let Some(digest) = named else {
-            return Ok(Err(error("not-found", format!("The manifest names no config or layer {}.", shown(&digest)))));
+            return Ok(Err(error(
+                "not-found",
+                format!("The manifest names no config or layer {}.", shown(&digest)),
+            )));
         };
         match handle.reader.blob(&artifact.repository, &digest) {
             Ok(blob) => Ok(Ok(self.table.push(BlobHandle::new(blob))?)),
@@ -142,20 +169,33 @@ impl artifacts::HostArtifact for State {
         let named = digest.parse::<Digest>().ok();
         let named = named.filter(|digest| parent.manifest.manifests.iter().any(|child| child.digest == *digest));
         let Some(digest) = named else {
-            return Ok(Err(error("not-found", format!("The index names no manifest {}.", shown(&digest)))));
+            return Ok(Err(error(
+                "not-found",
+                format!("The index names no manifest {}.", shown(&digest)),
+            )));
         };
         if handle.depth >= DEPTH_MAX {
-            return Ok(Err(error("limit", format!("At most {DEPTH_MAX} levels can be opened below an artifact."))));
+            return Ok(Err(error(
+                "limit",
+                format!("At most {DEPTH_MAX} levels can be opened below an artifact."),
+            )));
         }
         // Whether what a child names is there is not checked when a result is taken from the cache.
         self.reads.unsettled = true;
         match handle.reader.open(&parent.repository, &Reference::Digest(digest.clone())) {
             Ok(artifact) => {
                 let artifact_type = artifact.manifest.candidates().first().map_or("", |first| *first).into();
-                let child = ArtifactHandle { artifact, artifact_type, depth: handle.depth + 1, ..handle.clone() };
+                let child = ArtifactHandle {
+                    artifact,
+                    artifact_type,
+                    depth: handle.depth + 1,
+                    ..handle.clone()
+                };
                 Ok(Ok(self.table.push(child)?))
             }
-            Err(RegistryError::ManifestUnknown(..)) => Ok(Err(error("absent", format!("The repository does not hold {digest}.")))),
+            Err(RegistryError::ManifestUnknown(..)) => {
+                Ok(Err(error("absent", format!("The repository does not hold {digest}."))))
+            }
             Err(error) => Err(storage_fault(&error).into()),
         }
     }
@@ -176,7 +216,11 @@ fn descriptor(descriptor: &oci::Descriptor) -> Descriptor {
         digest: descriptor.digest.to_string(),
         size: descriptor.size,
         artifact_type: descriptor.artifact_type.clone(),
-        annotations: descriptor.annotations.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        annotations: descriptor
+            .annotations
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
         properties,
     }
 }

@@ -29,11 +29,17 @@ impl catalog::Host for State {}
 
 impl catalog::HostCatalog for State {
     fn revision(&mut self, catalog: Resource<CatalogHandle>, prefix: String) -> wasmtime::Result<String> {
-        let Some(reader) = self.reader_of(&catalog, &prefix)? else { return Ok(String::new()) };
+        let Some(reader) = self.reader_of(&catalog, &prefix)? else {
+            return Ok(String::new());
+        };
         let revision = reader.revision(&prefix).map_err(|error| storage_fault(&error))?;
         let plugin = &self.table.get(&catalog)?.plugin;
         // Another version or other settings of the plugin count as a change as well.
-        Ok(format!("{revision}-{}-{}", short(&plugin.stamp.component), short(&plugin.stamp.settings)))
+        Ok(format!(
+            "{revision}-{}-{}",
+            short(&plugin.stamp.component),
+            short(&plugin.stamp.settings)
+        ))
     }
 
     fn repositories(
@@ -43,8 +49,12 @@ impl catalog::HostCatalog for State {
         after: Option<String>,
         limit: u32,
     ) -> wasmtime::Result<Vec<String>> {
-        let Some(reader) = self.reader_of(&catalog, &prefix)? else { return Ok(Vec::new()) };
-        let found = reader.repositories(&prefix, after.as_deref(), items(limit)).map_err(|error| storage_fault(&error))?;
+        let Some(reader) = self.reader_of(&catalog, &prefix)? else {
+            return Ok(Vec::new());
+        };
+        let found = reader
+            .repositories(&prefix, after.as_deref(), items(limit))
+            .map_err(|error| storage_fault(&error))?;
         Ok(found.iter().map(Repository::to_string).collect())
     }
 
@@ -55,9 +65,18 @@ impl catalog::HostCatalog for State {
         after: Option<String>,
         limit: u32,
     ) -> Answered<Vec<String>> {
-        let unknown = || Ok(Err(error("not-found", format!("There is no repository {}.", shown(&repository)))));
-        let Ok(name) = repository.parse::<Repository>() else { return unknown() };
-        let Some(reader) = self.reader_of(&catalog, &repository)? else { return unknown() };
+        let unknown = || {
+            Ok(Err(error(
+                "not-found",
+                format!("There is no repository {}.", shown(&repository)),
+            )))
+        };
+        let Ok(name) = repository.parse::<Repository>() else {
+            return unknown();
+        };
+        let Some(reader) = self.reader_of(&catalog, &repository)? else {
+            return unknown();
+        };
         match reader.tags(&name, after.as_deref(), items(limit)) {
             Ok(tags) => Ok(Ok(tags.iter().map(Tag::to_string).collect())),
             Err(RegistryError::RepositoryUnknown(_)) => unknown(),
@@ -79,25 +98,50 @@ impl catalog::HostCatalog for State {
             None => None,
         };
         if artifact_type.as_ref().is_some_and(|kind| kind.len() > TYPE_BYTES_MAX) {
-            return Ok(Err(error("invalid", format!("An artifact type has at most {TYPE_BYTES_MAX} bytes."))));
+            return Ok(Err(error(
+                "invalid",
+                format!("An artifact type has at most {TYPE_BYTES_MAX} bytes."),
+            )));
         }
         let types = match artifact_type {
             Some(kind) => vec![kind],
             None => self.table.get(&catalog)?.plugin.claimed(),
         };
-        let Some(reader) = self.reader_of(&catalog, &prefix)? else { return Ok(Ok("{\"items\":[]}".into())) };
+        let Some(reader) = self.reader_of(&catalog, &prefix)? else {
+            return Ok(Ok("{\"items\":[]}".into()));
+        };
         let page = self.page(&reader, &prefix, &types, cursor, items(limit));
         page.map(Ok)
     }
 
-    fn open(&mut self, catalog: Resource<CatalogHandle>, repository: String, reference: String) -> Answered<Resource<ArtifactHandle>> {
-        let unknown = || Ok(Err(error("not-found", format!("There is no artifact {} in {}.", shown(&reference), shown(&repository)))));
-        let (Ok(name), Ok(wanted)) = (repository.parse::<Repository>(), reference.parse::<Reference>()) else { return unknown() };
-        let Some(reader) = self.reader_of(&catalog, &repository)? else { return unknown() };
+    fn open(
+        &mut self,
+        catalog: Resource<CatalogHandle>,
+        repository: String,
+        reference: String,
+    ) -> Answered<Resource<ArtifactHandle>> {
+        let unknown = || {
+            Ok(Err(error(
+                "not-found",
+                format!("There is no artifact {} in {}.", shown(&reference), shown(&repository)),
+            )))
+        };
+        let (Ok(name), Ok(wanted)) = (repository.parse::<Repository>(), reference.parse::<Reference>()) else {
+            return unknown();
+        };
+        let Some(reader) = self.reader_of(&catalog, &repository)? else {
+            return unknown();
+        };
         match reader.open(&name, &wanted) {
             Ok(artifact) => {
                 let artifact_type = self.table.get(&catalog)?.plugin.type_of(&artifact);
-                let handle = ArtifactHandle { artifact, artifact_type, reader, depth: 0, sealed: false };
+                let handle = ArtifactHandle {
+                    artifact,
+                    artifact_type,
+                    reader,
+                    depth: 0,
+                    sealed: false,
+                };
                 Ok(Ok(self.table.push(handle)?))
             }
             Err(RegistryError::ManifestUnknown(..) | RegistryError::RepositoryUnknown(_)) => unknown(),
@@ -162,13 +206,18 @@ struct Page {
 
 impl Page {
     fn new() -> Self {
-        Self { text: "{\"items\":[".into(), items: 0, last: None }
+        Self {
+            text: "{\"items\":[".into(),
+            items: 0,
+            last: None,
+        }
     }
 
     /// Appends an item. Returns whether there was room.
     fn add(&mut self, item: &EntryItem) -> bool {
         // What surrounds an entry is below 1 000 tags of 128 bytes, a repository name, a digest and the cursor.
-        let tags = serde_json::to_string(&item.tags.iter().map(Tag::as_str).collect::<Vec<_>>()).expect("a list of strings is JSON");
+        let tags =
+            serde_json::to_string(&item.tags.iter().map(Tag::as_str).collect::<Vec<_>>()).expect("a list of strings is JSON");
         let room = PAGE_BYTES_MAX.saturating_sub(self.text.len());
         let needed = item.entry.len() + tags.len() + item.repository.as_str().len() * 2 + 1_024;
         if self.items > 0 && needed > room {
@@ -177,8 +226,11 @@ impl Page {
         let comma = if self.items > 0 { "," } else { "" };
         let (repository, digest, entry) = (&item.repository, &item.digest, &item.entry);
         // Repository names and digests need no escaping: their grammars have no quotes.
-        write!(self.text, r#"{comma}{{"repository":"{repository}","tags":{tags},"digest":"{digest}","entry":{entry}}}"#)
-            .expect("writing to a string cannot fail");
+        write!(
+            self.text,
+            r#"{comma}{{"repository":"{repository}","tags":{tags},"digest":"{digest}","entry":{entry}}}"#
+        )
+        .expect("writing to a string cannot fail");
         self.items += 1;
         self.last = Some((repository.to_string(), digest.to_string()));
         true
@@ -197,8 +249,8 @@ impl Page {
 /// Reads where a page goes on.
 fn cursor(after: &str) -> Option<EntryCursor> {
     let (repository, digest) = after.split_once('@')?;
-    (repository.parse::<Repository>().ok()?, digest.parse::<Digest>().ok()?);
-    Some((repository.to_owned(), digest.to_owned()))
+    let (repository, digest) = (repository.parse::<Repository>().ok()?, digest.parse::<Digest>().ok()?);
+    Some((repository.to_string(), digest.to_string()))
 }
 
 fn items(limit: u32) -> usize {

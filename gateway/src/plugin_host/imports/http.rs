@@ -85,8 +85,15 @@ impl http::HostResponse for State {
 
     fn send_blob(&mut self, response: Resource<ResponseHandle>, repository: String, digest: String) -> Answered<()> {
         self.clock.check()?;
-        let unknown = || Ok(Err(error("not-found", format!("There is no blob {} in {}.", shown(&digest), shown(&repository)))));
-        let (Ok(name), Ok(wanted)) = (repository.parse::<Repository>(), digest.parse::<Digest>()) else { return unknown() };
+        let unknown = || {
+            Ok(Err(error(
+                "not-found",
+                format!("There is no blob {} in {}.", shown(&digest), shown(&repository)),
+            )))
+        };
+        let (Ok(name), Ok(wanted)) = (repository.parse::<Repository>(), digest.parse::<Digest>()) else {
+            return unknown();
+        };
         let handle = self.table.get(&response)?;
         let (reader, answer) = (handle.reader.clone(), handle.answer.clone());
         self.reads.note(&reader, &repository).map_err(|error| storage_fault(&error))?;
@@ -106,12 +113,17 @@ impl http::HostResponse for State {
     fn stage(&mut self, response: Resource<ResponseHandle>, media_type: String, bytes: Vec<u8>) -> Answered<Descriptor> {
         self.clock.check()?;
         let mut draft = self.table.get(&response)?.answer.draft();
-        if let Err(refused) = changing(&draft).and_then(|()| bounds::media_type(&media_type).map_err(|fault| error("invalid", fault))) {
+        if let Err(refused) =
+            changing(&draft).and_then(|()| bounds::media_type(&media_type).map_err(|fault| error("invalid", fault)))
+        {
             return Ok(Err(refused));
         }
         let (size, max) = (draft.staged_bytes + bytes.len() as u64, draft.limits.staged_bytes_max);
         if size > max {
-            return Ok(Err(error("limit", format!("{size} bytes would be staged; at most {max} are allowed."))));
+            return Ok(Err(error(
+                "limit",
+                format!("{size} bytes would be staged; at most {max} are allowed."),
+            )));
         }
         let digest = Digest::sha256(&bytes);
         let described = descriptor(media_type, &digest, bytes.len() as u64);
@@ -133,7 +145,9 @@ impl http::HostResponse for State {
         let answer = self.table.get(&response)?.answer.clone();
         {
             let draft = answer.draft();
-            if let Err(refused) = changing(&draft).and_then(|()| bounds::media_type(&media_type).map_err(|fault| error("invalid", fault))) {
+            if let Err(refused) =
+                changing(&draft).and_then(|()| bounds::media_type(&media_type).map_err(|fault| error("invalid", fault)))
+            {
                 return Ok(Err(refused));
             }
             if offset.checked_add(length).is_none_or(|end| end > source.size) {
@@ -141,7 +155,10 @@ impl http::HostResponse for State {
             }
             let (size, max) = (draft.part_bytes.saturating_add(length), draft.limits.part_bytes_max);
             if size > max {
-                return Ok(Err(error("limit", format!("{size} bytes of blobs would be staged; at most {max} are allowed."))));
+                return Ok(Err(error(
+                    "limit",
+                    format!("{size} bytes of blobs would be staged; at most {max} are allowed."),
+                )));
             }
         }
         let digest = self.digest_of(&source, offset, length)?;
@@ -154,7 +171,9 @@ impl http::HostResponse for State {
     fn publish(&mut self, response: Resource<ResponseHandle>, publication: Publication) -> Answered<String> {
         self.clock.check()?;
         let mut draft = self.table.get(&response)?.answer.draft();
-        let taken = changing(&draft).and_then(|()| room(&draft)).and_then(|()| take(&draft, publication));
+        let taken = changing(&draft)
+            .and_then(|()| room(&draft))
+            .and_then(|()| take(&draft, publication));
         Ok(taken.map(|(digest, publication)| {
             draft.changes.push(Change::Publish(publication));
             digest.to_string()
@@ -174,7 +193,11 @@ impl http::HostResponse for State {
         }
         let expected = expected_digest.map(|digest| digest.parse::<Digest>()).transpose();
         let change = match (repository.parse::<Repository>(), reference.parse::<Reference>(), expected) {
-            (Ok(repository), Ok(reference), Ok(expected)) => Change::Remove { repository, reference, expected },
+            (Ok(repository), Ok(reference), Ok(expected)) => Change::Remove {
+                repository,
+                reference,
+                expected,
+            },
             (Err(fault), ..) | (_, Err(fault), _) => return Ok(Err(error("invalid", fault.to_string()))),
             (.., Err(fault)) => return Ok(Err(error("invalid", fault.to_string()))),
         };
@@ -211,14 +234,21 @@ impl State {
 
 /// Refuses changes where a refusal is being worded.
 fn changing(draft: &Draft) -> Result<(), types::Error> {
-    if draft.refusing { Err(error("denied", "A refusal changes nothing.")) } else { Ok(()) }
+    if draft.refusing {
+        Err(error("denied", "A refusal changes nothing."))
+    } else {
+        Ok(())
+    }
 }
 
 fn room(draft: &Draft) -> Result<(), types::Error> {
     if draft.changes.len() < CHANGES_MAX {
         return Ok(());
     }
-    Err(error("limit", format!("An answer asks for at most {CHANGES_MAX} publications and removals.")))
+    Err(error(
+        "limit",
+        format!("An answer asks for at most {CHANGES_MAX} publications and removals."),
+    ))
 }
 
 fn check_header(name: &str, value: &str) -> Result<(), types::Error> {
@@ -227,19 +257,32 @@ fn check_header(name: &str, value: &str) -> Result<(), types::Error> {
         return Err(error("invalid", format!("{} is not the name of a header.", shown(name))));
     }
     if !value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
-        return Err(error("invalid", format!("The value of {name} has other than printable ASCII characters.")));
+        return Err(error(
+            "invalid",
+            format!("The value of {name} has other than printable ASCII characters."),
+        ));
     }
     if name.len() + value.len() > HEADER_BYTES_MAX {
         return Err(error("limit", format!("A header has at most {HEADER_BYTES_MAX} bytes.")));
     }
     if DENIED_HEADERS.iter().any(|denied| name.eq_ignore_ascii_case(denied)) {
-        return Err(error("denied", format!("The gateway sets {} itself.", name.to_ascii_lowercase())));
+        return Err(error(
+            "denied",
+            format!("The gateway sets {} itself.", name.to_ascii_lowercase()),
+        ));
     }
     Ok(())
 }
 
 fn descriptor(media_type: String, digest: &Digest, size: u64) -> Descriptor {
-    Descriptor { media_type, digest: digest.to_string(), size, artifact_type: None, annotations: Vec::new(), properties: String::new() }
+    Descriptor {
+        media_type,
+        digest: digest.to_string(),
+        size,
+        artifact_type: None,
+        annotations: Vec::new(),
+        properties: String::new(),
+    }
 }
 
 /// Reads a publication, as far as that can be done without the registry.
@@ -253,18 +296,38 @@ fn take(draft: &Draft, publication: Publication) -> Result<(Digest, registry::Pu
     limited("blobs", publication.blobs.len(), BLOBS_MAX)?;
     limited("bytes of a manifest", publication.manifest.len(), MANIFEST_BYTES_MAX)?;
     bounds::open_field("properties", &publication.properties).map_err(invalid)?;
-    let repository: Repository = publication.repository.parse().map_err(|fault: crate::oci::NameError| invalid(fault.to_string()))?;
-    let tags = publication.tags.iter().map(|tag| tag.parse::<Tag>()).collect::<Result<Vec<_>, _>>();
+    let repository: Repository = publication
+        .repository
+        .parse()
+        .map_err(|fault: crate::oci::NameError| invalid(fault.to_string()))?;
+    let tags = publication
+        .tags
+        .iter()
+        .map(|tag| tag.parse::<Tag>())
+        .collect::<Result<Vec<_>, _>>();
     let tags = tags.map_err(|fault| invalid(fault.to_string()))?;
     Manifest::parse(Some(&publication.media_type), &publication.manifest).map_err(|fault| invalid(fault.to_string()))?;
     let mut blobs = Vec::with_capacity(publication.blobs.len());
     for blob in &publication.blobs {
-        let staged = blob.digest.parse::<Digest>().ok().and_then(|digest| draft.staged.get(&digest).map(|staged| (digest, staged.clone())));
+        let staged = blob
+            .digest
+            .parse::<Digest>()
+            .ok()
+            .and_then(|digest| draft.staged.get(&digest).map(|staged| (digest, staged.clone())));
         blobs.push(staged.ok_or_else(|| invalid(format!("{} was not staged for this response.", shown(&blob.digest))))?);
     }
     let digest = Digest::sha256(&publication.manifest);
     let (media_type, manifest) = (publication.media_type, publication.manifest.into());
-    Ok((digest, registry::Publication { repository, tags, media_type, manifest, blobs }))
+    Ok((
+        digest,
+        registry::Publication {
+            repository,
+            tags,
+            media_type,
+            manifest,
+            blobs,
+        },
+    ))
 }
 
 #[cfg(test)]

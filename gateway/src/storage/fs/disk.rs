@@ -53,7 +53,11 @@ impl Disk for Kernel {
     }
 
     fn write(&self, file: &File, mut offset: u64, pieces: &[Bytes]) -> io::Result<()> {
-        let mut slices: Vec<IoSlice<'_>> = pieces.iter().filter(|piece| !piece.is_empty()).map(|piece| IoSlice::new(piece)).collect();
+        let mut slices: Vec<IoSlice<'_>> = pieces
+            .iter()
+            .filter(|piece| !piece.is_empty())
+            .map(|piece| IoSlice::new(piece))
+            .collect();
         let mut rest = slices.as_mut_slice();
         while !rest.is_empty() {
             let written = rustix::io::retry_on_intr(|| rustix::io::pwritev(file, rest, offset))?;

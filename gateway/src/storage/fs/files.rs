@@ -34,9 +34,21 @@ pub(super) fn token() -> String {
 impl<D: Disk> Files<D> {
     /// Opens a folder, which is created where it does not exist, and forgets what was not acknowledged.
     pub(super) fn open(root: &Path, disk: D) -> Result<Self, StorageError> {
-        let files = Self { root: root.to_owned(), folders: Folders::default(), disk };
-        for path in [root.to_owned(), root.join("blobs"), root.join("uploads"), root.join("incoming")] {
-            files.folders.create(&files.disk, &path).map_err(|error| failed(format!("creating {}", path.display()), error))?;
+        let files = Self {
+            root: root.to_owned(),
+            folders: Folders::default(),
+            disk,
+        };
+        for path in [
+            root.to_owned(),
+            root.join("blobs"),
+            root.join("uploads"),
+            root.join("incoming"),
+        ] {
+            files
+                .folders
+                .create(&files.disk, &path)
+                .map_err(|error| failed(format!("creating {}", path.display()), error))?;
         }
         files.clear(&root.join("incoming"))?;
         Ok(files)
@@ -57,12 +69,17 @@ impl<D: Disk> Files<D> {
         let doing = |error| failed(format!("writing upload {upload}"), error);
         let file = match self.open_upload(upload) {
             Ok((_, file)) => file,
-            Err(StorageError::UploadAbsent(_)) if offset == 0 => self.disk.create(&self.path("incoming", upload)?).map_err(doing)?,
+            Err(StorageError::UploadAbsent(_)) if offset == 0 => {
+                self.disk.create(&self.path("incoming", upload)?).map_err(doing)?
+            }
             Err(error) => return Err(error),
         };
         let length = file.metadata().map_err(doing)?.len();
         if length < offset {
-            return Err(StorageError::Offset { offset, expected: length });
+            return Err(StorageError::Offset {
+                offset,
+                expected: length,
+            });
         }
         if length > offset {
             self.disk.cut(&file, offset).map_err(doing)?;
@@ -90,7 +107,8 @@ impl<D: Disk> Files<D> {
     /// Forgets what follows the first `size` bytes of an upload: after the last acknowledgement it may be anything.
     pub(super) fn cut(&self, upload: &str, size: u64) -> Result<(), StorageError> {
         let (_, file) = self.open_upload(upload)?;
-        self.cut_file(&file, size).map_err(|error| failed(format!("resuming upload {upload}"), error))
+        self.cut_file(&file, size)
+            .map_err(|error| failed(format!("resuming upload {upload}"), error))
     }
 
     fn cut_file(&self, file: &File, size: u64) -> io::Result<()> {
@@ -105,14 +123,18 @@ impl<D: Disk> Files<D> {
     /// Moves an upload to its digest: bytes, rename, folder.
     pub(super) fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError> {
         let (path, file) = self.open_upload(upload)?;
-        let completed = self.cut_file(&file, size).and_then(|()| self.disk.sync(&file)).and_then(|()| self.publish(&path, digest));
+        let completed = self
+            .cut_file(&file, size)
+            .and_then(|()| self.disk.sync(&file))
+            .and_then(|()| self.publish(&path, digest));
         completed.map_err(|error| failed(format!("completing upload {upload}"), error))
     }
 
     /// Forgets an upload.
     pub(super) fn abort(&self, upload: &str) -> Result<(), StorageError> {
         for folder in ["incoming", "uploads"] {
-            self.remove(&self.path(folder, upload)?).map_err(|error| failed(format!("removing upload {upload}"), error))?;
+            self.remove(&self.path(folder, upload)?)
+                .map_err(|error| failed(format!("removing upload {upload}"), error))?;
         }
         Ok(())
     }
@@ -126,7 +148,9 @@ impl<D: Disk> Files<D> {
             return self.disk.sync_folder(parent(&self.blob(digest))).map_err(doing);
         }
         let incoming = self.path("incoming", &token())?;
-        let stored = self.write_new(&incoming, content).and_then(|()| self.publish(&incoming, digest));
+        let stored = self
+            .write_new(&incoming, content)
+            .and_then(|()| self.publish(&incoming, digest));
         if stored.is_err() {
             // Nobody knows the name; what cannot be removed now is removed when the storage is opened again.
             let _ = self.disk.remove(&incoming);
@@ -168,7 +192,8 @@ impl<D: Disk> Files<D> {
 
     /// Removes some content. That need not be durable: what comes back after a crash is content without links.
     pub(super) fn delete(&self, digest: &Digest) -> Result<(), StorageError> {
-        self.remove(&self.blob(digest)).map_err(|error| failed(format!("deleting {digest}"), error))
+        self.remove(&self.blob(digest))
+            .map_err(|error| failed(format!("deleting {digest}"), error))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -194,12 +219,20 @@ impl<D: Disk> Files<D> {
     /// Returns the path of an upload. Tokens are what [`token`] made, and nothing else names a file.
     fn path(&self, folder: &str, upload: &str) -> Result<PathBuf, StorageError> {
         let good = upload.len() == TOKEN_LENGTH && upload.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if good { Ok(self.root.join(folder).join(upload)) } else { Err(StorageError::UploadAbsent(upload.chars().take(64).collect())) }
+        if good {
+            Ok(self.root.join(folder).join(upload))
+        } else {
+            Err(StorageError::UploadAbsent(upload.chars().take(64).collect()))
+        }
     }
 
     fn blob(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
         let folder = hex.get(..2).unwrap_or(hex);
-        self.root.join("blobs").join(digest.algorithm().as_str()).join(folder).join(hex)
+        self.root
+            .join("blobs")
+            .join(digest.algorithm().as_str())
+            .join(folder)
+            .join(hex)
     }
 }

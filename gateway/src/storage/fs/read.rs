@@ -38,7 +38,11 @@ struct Filled {
 impl Buffers {
     fn take(&self) -> Filled {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Filled { buffer: kept.unwrap_or_else(|| vec![0; PIECE_BYTES_MAX]), length: 0, home: self.clone() }
+        Filled {
+            buffer: kept.unwrap_or_else(|| vec![0; PIECE_BYTES_MAX]),
+            length: 0,
+            home: self.clone(),
+        }
     }
 }
 
@@ -66,7 +70,16 @@ struct Reading {
 
 /// Streams a range of a file.
 pub(super) fn stream(digest: Digest, file: File, range: Range<u64>, buffers: Buffers) -> Pieces {
-    stream::try_unfold(Reading { digest, file: Arc::new(file), range, buffers }, next).boxed()
+    stream::try_unfold(
+        Reading {
+            digest,
+            file: Arc::new(file),
+            range,
+            buffers,
+        },
+        next,
+    )
+    .boxed()
 }
 
 async fn next(mut reading: Reading) -> Result<Option<(Bytes, Reading)>, StorageError> {
@@ -87,7 +100,10 @@ async fn next(mut reading: Reading) -> Result<Option<(Bytes, Reading)>, StorageE
     let piece = read.map_err(|error| failed(format!("reading {}", reading.digest), error))?;
     if piece.is_empty() {
         let message = format!("the content ends at byte {start}, before byte {end}");
-        return Err(failed(format!("reading {}", reading.digest), io::Error::new(io::ErrorKind::UnexpectedEof, message)));
+        return Err(failed(
+            format!("reading {}", reading.digest),
+            io::Error::new(io::ErrorKind::UnexpectedEof, message),
+        ));
     }
     reading.range.start += piece.len() as u64;
     Ok(Some((piece, reading)))
@@ -119,6 +135,8 @@ fn read_waiting(file: &File, offset: u64, length: usize) -> io::Result<Bytes> {
 
 /// Returns a range of a file at once. Called from threads that may wait.
 pub(super) fn at(digest: &Digest, file: &File, range: Range<u64>) -> Result<Bytes, StorageError> {
-    let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX).min(16 * PIECE_BYTES_MAX);
+    let length = usize::try_from(range.end.saturating_sub(range.start))
+        .unwrap_or(usize::MAX)
+        .min(16 * PIECE_BYTES_MAX);
     read_waiting(file, range.start, length).map_err(|error| failed(format!("reading {digest}"), error))
 }

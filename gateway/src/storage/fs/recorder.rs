@@ -71,7 +71,12 @@ impl Disk for Recorder {
     }
 
     fn write(&self, file: &File, offset: u64, pieces: &[Bytes]) -> io::Result<()> {
-        self.record(|| Ok((Kernel.write(file, offset, pieces)?, Operation::Write(inode(file), offset, pieces.concat().into()))))
+        self.record(|| {
+            Ok((
+                Kernel.write(file, offset, pieces)?,
+                Operation::Write(inode(file), offset, pieces.concat().into()),
+            ))
+        })
     }
 
     fn cut(&self, file: &File, size: u64) -> io::Result<()> {
@@ -136,6 +141,9 @@ enum Entry {
     File(u64),
 }
 
+/// What a crash leaves: folders, and files with their content.
+pub(super) type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
 type Entries = BTreeMap<PathBuf, Entry>;
 
 /// Names that come and go in one step: a rename is two, that survive together.
@@ -169,11 +177,19 @@ impl Image {
                 }
             }
             Operation::Write(inode, offset, bytes) => {
-                let (now, offset) = (&mut self.content.get_mut(inode).unwrap().now, usize::try_from(*offset).unwrap());
+                let (now, offset) = (
+                    &mut self.content.get_mut(inode).unwrap().now,
+                    usize::try_from(*offset).unwrap(),
+                );
                 now.resize(now.len().max(offset + bytes.len()), 0);
                 now[offset..offset + bytes.len()].copy_from_slice(bytes);
             }
-            Operation::Cut(inode, size) => self.content.get_mut(inode).unwrap().now.truncate(usize::try_from(*size).unwrap()),
+            Operation::Cut(inode, size) => self
+                .content
+                .get_mut(inode)
+                .unwrap()
+                .now
+                .truncate(usize::try_from(*size).unwrap()),
             Operation::Sync(inode) => {
                 let content = self.content.get_mut(inode).unwrap();
                 content.synced.clone_from(&content.now);
@@ -195,22 +211,27 @@ impl Image {
         for change in &synced {
             commit(&mut self.durable, change);
         }
-        pending.retain(|change| !synced.iter().flatten().any(|(path, _)| change.iter().any(|(other, _)| other == path)));
+        pending.retain(|change| {
+            !synced
+                .iter()
+                .flatten()
+                .any(|(path, _)| change.iter().any(|(other, _)| other == path))
+        });
         self.pending = pending;
     }
 
-    /// Builds what a crash leaves in a folder, for operations below `root`.
-    fn build(&self, crash: Crash, root: &Path, into: &Path) {
-        let names = if crash.names == Names::All { &self.names } else { &self.durable };
-        for (path, entry) in names {
-            let target = into.join(path.strip_prefix(root).unwrap());
-            // Paths are sorted, so folders come before what is in them, and what is in a folder that is lost is lost with it.
-            match entry {
-                _ if !target.parent().unwrap().is_dir() => {}
-                Entry::Folder => std::fs::create_dir(target).unwrap(),
-                Entry::File(inode) => std::fs::write(target, self.content[inode].after(crash.bytes)).unwrap(),
-            }
-        }
+    /// Returns what a crash leaves.
+    fn after(&self, crash: Crash) -> Tree {
+        let names = if crash.names == Names::All {
+            &self.names
+        } else {
+            &self.durable
+        };
+        let content = |entry: &Entry| match entry {
+            Entry::Folder => None,
+            Entry::File(inode) => Some(self.content[inode].after(crash.bytes)),
+        };
+        names.iter().map(|(path, entry)| (path.clone(), content(entry))).collect()
     }
 }
 
@@ -237,11 +258,24 @@ fn commit(entries: &mut Entries, change: &Change) {
     }
 }
 
-/// Builds what a crash after these operations, all below `root`, leaves of it in a folder.
-pub(super) fn rebuild(operations: &[Operation], crash: Crash, root: &Path, into: &Path) {
+/// Returns what a crash after these operations leaves.
+pub(super) fn after(operations: &[Operation], crash: Crash) -> Tree {
     let mut image = Image::default();
     for operation in operations {
         image.apply(operation);
     }
-    image.build(crash, root, into);
+    image.after(crash)
+}
+
+/// Builds what a crash leaves of operations below `root` in another folder.
+pub(super) fn build(tree: &Tree, root: &Path, into: &Path) {
+    for (path, content) in tree {
+        let target = into.join(path.strip_prefix(root).unwrap());
+        // Paths are sorted, so folders come before what is in them, and what is in a folder that is lost is lost with it.
+        match content {
+            _ if !target.parent().unwrap().is_dir() => {}
+            None => std::fs::create_dir(target).unwrap(),
+            Some(content) => std::fs::write(target, content).unwrap(),
+        }
+    }
 }

@@ -6,7 +6,7 @@ use portolan_plugin_sdk::yaml::Node;
 
 use super::fault::Fault;
 use super::metadata::{Metadata, Mismatch};
-use super::{MANIFEST, source, version};
+use super::{API_V1, API_V2, API_V3, MANIFEST, source, version};
 
 /// Judges the metadata of a chart; places come from Chart.yaml and, for dependencies, from the file that declares them.
 pub fn metadata(metadata: &Metadata, manifest: Option<&Node>, dependencies: (&str, Option<&Node>)) -> Vec<Fault> {
@@ -60,7 +60,7 @@ fn placed(fault: Fault, file: &str, node: Option<&Node>, pointer: &str) -> Fault
 
 /// Helm loads what it has a reader for: an empty version counts as the first, the third is experimental.
 fn api_version(text: &str) -> Option<Fault> {
-    (!matches!(text, "" | "v1" | "v2" | "v3")).then(|| {
+    (!matches!(text, "" | API_V1 | API_V2 | API_V3)).then(|| {
         Fault::new(
             "helm/api-version-invalid",
             format!("The apiVersion {text:?} of the chart does not exist. Use `apiVersion: v2`."),

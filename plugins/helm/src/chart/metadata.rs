@@ -4,12 +4,14 @@
 //! chart, which is that JSON. Reading is lenient: what has the wrong type is left out and reported, so that a chart with several
 //! faults is told of all of them.
 
+mod reader;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::scalar;
+use reader::Reader;
 
 /// The metadata of a chart. Serialised it is what `helm push` writes as config: the same keys in the same order, without empty ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -176,12 +178,9 @@ pub const DEPENDENCY_KEYS: [&str; 8] = [
 impl Metadata {
     /// Reads metadata and returns it with the values that had to be left out.
     pub fn read(value: &Value, source: Source) -> (Metadata, Vec<Mismatch>) {
-        let mut reader = Reader {
-            source,
-            mismatches: Vec::new(),
-        };
+        let mut reader = Reader::new(source);
         let metadata = reader.metadata(value);
-        (metadata, reader.mismatches)
+        (metadata, reader.mismatches())
     }
 
     /// The dependencies that are not empty items.
@@ -192,6 +191,11 @@ impl Metadata {
     /// The maintainers that are not empty items.
     pub fn maintainers(&self) -> impl Iterator<Item = &Maintainer> {
         self.maintainers.iter().flatten()
+    }
+
+    /// Whether name or version are missing, so that nobody could ask for the chart.
+    pub fn package_is_unnamed(&self) -> bool {
+        self.name.is_empty() || self.version.is_empty()
     }
 
     /// The file name under which Helm packages this chart.
@@ -211,169 +215,9 @@ pub fn member<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     })
 }
 
-struct Reader {
-    source: Source,
-    mismatches: Vec<Mismatch>,
-}
-
-impl Reader {
-    fn metadata(&mut self, value: &Value) -> Metadata {
-        if !self.is_object(value, "") {
-            return Metadata::default();
-        }
-        Metadata {
-            name: self.string(value, "", "name"),
-            home: self.string(value, "", "home"),
-            sources: self.strings(value, "", "sources"),
-            version: self.string(value, "", "version"),
-            description: self.string(value, "", "description"),
-            keywords: self.strings(value, "", "keywords"),
-            maintainers: self.items(value, "maintainers", Self::maintainer),
-            icon: self.string(value, "", "icon"),
-            api_version: self.string(value, "", "apiVersion"),
-            condition: self.string(value, "", "condition"),
-            tags: self.string(value, "", "tags"),
-            app_version: self.string(value, "", "appVersion"),
-            deprecated: self.boolean(value, "", "deprecated"),
-            annotations: self.annotations(value),
-            kube_version: self.string(value, "", "kubeVersion"),
-            dependencies: self.items(value, "dependencies", Self::dependency),
-            kind: self.string(value, "", "type"),
-        }
-    }
-
-    fn maintainer(&mut self, value: &Value, base: &str) -> Maintainer {
-        Maintainer {
-            name: self.string(value, base, "name"),
-            email: self.string(value, base, "email"),
-            url: self.string(value, base, "url"),
-        }
-    }
-
-    fn dependency(&mut self, value: &Value, base: &str) -> Dependency {
-        Dependency {
-            name: self.string(value, base, "name"),
-            version: self.string(value, base, "version"),
-            repository: self.string(value, base, "repository"),
-            condition: self.string(value, base, "condition"),
-            tags: self.strings(value, base, "tags"),
-            enabled: self.boolean(value, base, "enabled"),
-            import_values: self
-                .list(value, base, "import-values")
-                .map(<[Value]>::to_vec)
-                .unwrap_or_default(),
-            alias: self.string(value, base, "alias"),
-        }
-    }
-
-    fn annotations(&mut self, value: &Value) -> BTreeMap<String, String> {
-        let mut annotations = BTreeMap::new();
-        let Some(found) = present(value, "annotations") else {
-            return annotations;
-        };
-        if !self.is_object(found, "/annotations") {
-            return annotations;
-        }
-        for (name, item) in found.as_object().into_iter().flatten() {
-            let pointer = format!("/annotations/{}", escape(name));
-            annotations.insert(name.clone(), self.text(item, &pointer));
-        }
-        annotations
-    }
-
-    fn items<T>(&mut self, value: &Value, key: &str, read: fn(&mut Self, &Value, &str) -> T) -> Vec<Option<T>> {
-        let Some(list) = self.list(value, "", key) else {
-            return Vec::new();
-        };
-        let mut items = Vec::with_capacity(list.len());
-        for (index, item) in list.iter().enumerate() {
-            let pointer = format!("/{key}/{index}");
-            if item.is_null() {
-                items.push(None);
-            } else if self.is_object(item, &pointer) {
-                items.push(Some(read(self, item, &pointer)));
-            }
-        }
-        items
-    }
-
-    fn strings(&mut self, value: &Value, base: &str, key: &str) -> Vec<String> {
-        let list = self.list(value, base, key).unwrap_or_default();
-        list.iter()
-            .enumerate()
-            .map(|(index, item)| self.text(item, &format!("{base}/{key}/{index}")))
-            .collect()
-    }
-
-    fn list<'a>(&mut self, value: &'a Value, base: &str, key: &str) -> Option<&'a [Value]> {
-        let found = present(value, key)?;
-        if found.as_array().is_none() {
-            self.mismatch(format!("{base}/{key}"), "a list", found);
-        }
-        found.as_array().map(Vec::as_slice)
-    }
-
-    fn string(&mut self, value: &Value, base: &str, key: &str) -> String {
-        match present(value, key) {
-            Some(found) => self.text(found, &format!("{base}/{key}")),
-            None => String::new(),
-        }
-    }
-
-    fn boolean(&mut self, value: &Value, base: &str, key: &str) -> bool {
-        let Some(found) = present(value, key) else { return false };
-        match found {
-            Value::Bool(flag) => return *flag,
-            // Helm reads YAML 1.1, in which these words are booleans.
-            Value::String(word) if self.source == Source::Yaml => match word.to_ascii_lowercase().as_str() {
-                "yes" | "on" | "y" => return true,
-                "no" | "off" | "n" => return false,
-                _ => self.mismatch(format!("{base}/{key}"), "true or false", found),
-            },
-            _ => self.mismatch(format!("{base}/{key}"), "true or false", found),
-        }
-        false
-    }
-
-    fn text(&mut self, value: &Value, pointer: &str) -> String {
-        match value {
-            Value::Null => return String::new(),
-            Value::String(text) => return sanitised(text),
-            Value::Bool(_) | Value::Number(_) if self.source == Source::Yaml => return scalar::text(value),
-            _ => self.mismatch(pointer.to_owned(), "a string", value),
-        }
-        String::new()
-    }
-
-    fn is_object(&mut self, value: &Value, pointer: &str) -> bool {
-        if !value.is_object() && !value.is_null() {
-            self.mismatch(pointer.to_owned(), "a mapping", value);
-        }
-        value.is_object()
-    }
-
-    fn mismatch(&mut self, pointer: String, expected: &'static str, found: &Value) {
-        self.mismatches.push(Mismatch {
-            pointer,
-            expected,
-            found: scalar::kind(found),
-        });
-    }
-}
-
-fn present<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
-    member(value, key).filter(|found| !found.is_null())
-}
-
 /// Escapes a key for a JSON pointer.
 pub fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
-}
-
-/// Turns white space into spaces and drops what cannot be printed, as Helm does before it judges metadata.
-fn sanitised(text: &str) -> String {
-    let space = |character: char| if character.is_whitespace() { ' ' } else { character };
-    text.chars().map(space).filter(|character| !character.is_control()).collect()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
@@ -451,7 +295,13 @@ mod tests {
 
     #[test]
     fn keys_match_in_any_case_and_text_is_cleaned() {
-        let (metadata, _) = Metadata::read(&json!({ "Name": "we\u{7}b", "description": "a\nb" }), Source::Yaml);
+        let (metadata, _) = Metadata::read(&json!({ "Name": "we\u{7}b", "description": "a\n\u{200b}b" }), Source::Yaml);
         assert_eq!((metadata.name.as_str(), metadata.description.as_str()), ("web", "a b"));
+    }
+
+    #[test]
+    fn annotations_keep_their_lines() {
+        let (metadata, _) = Metadata::read(&json!({ "annotations": { "changes": "- a\n- b\n" } }), Source::Yaml);
+        assert_eq!(metadata.annotations["changes"], "- a\n- b\n");
     }
 }

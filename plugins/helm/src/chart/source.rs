@@ -1,5 +1,7 @@
 //! YAML of a chart: parsing under bounds, places in it, and what Helm makes of several documents.
 
+mod loose;
+
 use portolan_plugin_sdk::yaml::{self, Limits, Node, Value, YamlError};
 
 use super::fault::Fault;
@@ -13,14 +15,12 @@ pub const DEPTH_MAX: usize = 100;
 /// Parses all documents of a text. Of a key that is there twice the last counts, as it does for Helm; each such key is returned too.
 pub fn parse(text: &str) -> Result<(Vec<Node>, Vec<YamlError>), YamlError> {
     let bytes_max = usize::try_from(super::package::FILE_BYTES_MAX).unwrap_or(usize::MAX);
-    yaml::parse_lenient(
-        text,
-        &Limits {
-            depth_max: DEPTH_MAX,
-            nodes_max: NODES_MAX,
-            bytes_max,
-        },
-    )
+    let limits = Limits {
+        depth_max: DEPTH_MAX,
+        nodes_max: NODES_MAX,
+        bytes_max,
+    };
+    yaml::parse_lenient(text, &limits).or_else(|error| yaml::parse_lenient(&loose::rewritten(text), &limits).map_err(|_| error))
 }
 
 /// Parses all documents of a file of a chart. What is wrong with it becomes a fault under `rule`; what Helm forgives is noted.
@@ -34,6 +34,14 @@ pub fn documents(content: &[u8], path: &str, rule: &'static str, notes: &mut Vec
         let message = format!("{path} is not valid YAML: {}. Correct line {line}.", error.message);
         Fault::new(rule, message).in_file(path).at(line, error.column)
     })?;
+    if let Some(character) = text.chars().find(|character| is_forbidden(*character)) {
+        let message = format!("{path} holds the control character {character:?}, which YAML does not allow. Remove it.");
+        return Err(Fault::new(rule, message).in_file(path));
+    }
+    if let Some((line, column, problem)) = documents.iter().find_map(unsound) {
+        let message = format!("{path} {problem}, which Helm cannot read. Correct line {line}.");
+        return Err(Fault::new(rule, message).in_file(path).at(line, column));
+    }
     notes.extend(duplicates.into_iter().take(DUPLICATES_STATED_MAX).map(|duplicate| {
         let message = format!("In {path} {}. The last one counts; remove the others.", duplicate.message);
         Fault::new("helm/yaml-duplicate-key", message)
@@ -45,6 +53,28 @@ pub fn documents(content: &[u8], path: &str, rule: &'static str, notes: &mut Vec
 
 /// The most repeated keys of one file that are stated.
 const DUPLICATES_STATED_MAX: usize = 20;
+
+/// Whether a character may not stand in YAML, not even in quotes.
+fn is_forbidden(character: char) -> bool {
+    character.is_control() && !matches!(character, '\t' | '\n' | '\r' | '\u{85}')
+}
+
+/// Finds what is YAML but has no form in JSON, through which Helm reads: line, column and what it is.
+fn unsound(node: &Node) -> Option<(u32, u32, &'static str)> {
+    match &node.value {
+        Value::Float(number) if !number.is_finite() => Some((node.line, node.column, "holds a number that is not finite")),
+        Value::List(items) => items.iter().find_map(unsound),
+        Value::Map(members) => members.iter().find_map(|(key, value)| match key.value {
+            Value::List(_) | Value::Map(_) => {
+                let problem = "has a list or mapping as key, as `{{ }}` outside of quotes makes one";
+                Some((key.line, key.column, problem))
+            }
+            Value::Null => Some((key.line, key.column, "has nothing as key")),
+            _ => unsound(key).or_else(|| unsound(value)),
+        }),
+        _ => None,
+    }
+}
 
 /// What an empty file holds.
 pub fn nothing() -> Node {

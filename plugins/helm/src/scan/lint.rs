@@ -4,7 +4,7 @@ use portolan_plugin_sdk::yaml::{Node, Value};
 
 use super::{Report, address, schema};
 use crate::chart::metadata::{DEPENDENCY_KEYS, MAINTAINER_KEYS, METADATA_KEYS, escape};
-use crate::chart::{API_V1, API_V2, Chart, MANIFEST, VALUES, source, version};
+use crate::chart::{API_V1, API_V2, API_V3, Chart, MANIFEST, VALUES, source, version};
 
 /// Judges Chart.yaml.
 pub fn chart_file(chart: &Chart, report: &mut Report) {
@@ -88,6 +88,11 @@ impl ChartFile<'_, '_, '_> {
                 self.unknown_keys_of(item, &format!("/{list}/{index}"), known);
             }
         }
+        let repeated = self.chart.notes.iter().filter(|note| note.path.as_deref() == Some(MANIFEST));
+        for note in repeated {
+            let line = note.position.map_or(1, |(line, _)| line);
+            self.report.line("helm/lint/hl03", MANIFEST, line as usize, &note.message);
+        }
     }
 
     fn unknown_keys_of(&mut self, node: &Node, base: &str, known: &[&str]) {
@@ -119,7 +124,8 @@ impl ChartFile<'_, '_, '_> {
     fn api_version(&mut self) {
         let given = self.manifest.get("apiVersion").map(source::text);
         match given.as_deref() {
-            Some(API_V1 | API_V2) => {}
+            // Helm lints the third, experimental format by rules of its own.
+            Some(API_V1 | API_V2 | API_V3) => {}
             Some(other) if !other.is_empty() => {
                 let message = format!("The apiVersion {other:?} does not exist. Use `v2`, or `v1` for a chart of Helm 2.");
                 self.report("helm/lint/hl05", "/apiVersion", message);
@@ -216,7 +222,7 @@ impl ChartFile<'_, '_, '_> {
     }
 
     fn second_format(&mut self) {
-        if self.chart.metadata.api_version == API_V2 {
+        if matches!(self.chart.metadata.api_version.as_str(), API_V2 | API_V3) {
             return;
         }
         if !self.chart.metadata.kind.is_empty() {

@@ -21,7 +21,9 @@ const STEPS_MAX: usize = 200_000;
 
 /// Judges values.yaml by values.schema.json.
 pub fn check(chart: &Chart, report: &mut Report) {
-    let (Some(text), Some(values)) = (chart.text(SCHEMA).filter(|text| !text.trim().is_empty()), &chart.values) else {
+    let text = chart.text(SCHEMA).filter(|text| !text.trim().is_empty());
+    let unreadable = chart.faults.iter().any(|fault| fault.path.as_deref() == Some(VALUES));
+    let Some(text) = text.filter(|_| chart.file(VALUES).is_some() && !unreadable) else {
         return;
     };
     let schema = match serde_json::from_str::<Value>(text) {
@@ -33,6 +35,9 @@ pub fn check(chart: &Chart, report: &mut Report) {
             return;
         }
     };
+    // A file without values, or with nothing in it, stands for no values.
+    let nothing = source::nothing();
+    let values = chart.values.as_ref().unwrap_or(&nothing);
     let value = if values.is_null() {
         Value::Object(Map::new())
     } else {

@@ -17,8 +17,10 @@ const FINDINGS_MAX: usize = 200;
 pub fn find(chart: &Chart, allow: &[String], report: &mut Report) {
     let mut left = FINDINGS_MAX;
     for file in &chart.files {
-        for (number, line) in file.text().unwrap_or_default().lines().enumerate() {
-            let Some(secret) = token::find(line).filter(|_| left > 0) else {
+        let mut lines = file.text().unwrap_or_default().lines().enumerate().peekable();
+        while let Some((number, line)) = lines.next() {
+            let next = lines.peek().map_or("", |(_, next)| *next);
+            let Some(secret) = token::find(line, next).filter(|_| left > 0) else {
                 continue;
             };
             left -= 1;
@@ -78,7 +80,7 @@ impl Walk<'_, '_> {
         };
         let allowed = self.allow.iter().any(|allowed| allowed == dotted);
         // What has the shape of a token was reported with its line already.
-        let known = text.lines().any(|line| token::find(line).is_some());
+        let known = text.lines().any(|line| token::find(line, "").is_some());
         if allowed || known || *self.left == 0 || !names_secret(name) || !is_literal(&text) || is_reference(name, &text) {
             return;
         }
@@ -109,7 +111,10 @@ fn names_secret(name: &str) -> bool {
         "signingkey",
         "credentials",
     ];
-    const ELSEWHERE: [&str; 8] = [
+    const ELSEWHERE: [&str; 11] = [
+        "allow",
+        "require",
+        "generate",
         "existing",
         "pullsecret",
         "tlssecret",
@@ -129,7 +134,11 @@ fn names_secret(name: &str) -> bool {
 
 /// Whether a text is more than a gap to be filled.
 fn is_literal(text: &str) -> bool {
-    const PLACEHOLDERS: [&str; 16] = [
+    const PLACEHOLDERS: [&str; 20] = [
+        "yes",
+        "no",
+        "on",
+        "off",
         "changeme",
         "change-me",
         "change_me",
@@ -191,6 +200,7 @@ mod tests {
             ("imagePullSecret", false),
             ("automountServiceAccountToken", false),
             ("publicAccessKey", false),
+            ("allowEmptyPassword", false),
             ("key", false),
         ] {
             assert_eq!(names_secret(name), expected, "{name}");

@@ -49,6 +49,8 @@ fn chart_yaml_is_linted() {
             &manifest("nonsense: 1\nmaintainers: [{name: a, phone: b}]\n"),
             &["lint/hl03 Chart.yaml:5", "lint/hl03 Chart.yaml:6"],
         ),
+        (&manifest("name: web\n"), &["lint/hl03 Chart.yaml:5"]),
+        (&yaml(&BASE.replace("v2", "v3")), &[]),
         (&yaml(&BASE.replace("name: web\n", "")), &["lint/hl04 Chart.yaml"]),
         (&yaml(&BASE.replace("v2", "v9")), &["lint/hl05 Chart.yaml:1"]),
         (&yaml(&BASE.replace("apiVersion: v2\n", "")), &["lint/hl05 Chart.yaml"]),
@@ -98,6 +100,10 @@ fn values_and_templates_are_linted() {
         (
             &good().file("web/values.schema.json", schema),
             &["lint/hl17 values.yaml:1", "lint/hl17 values.yaml:1"],
+        ),
+        (
+            &good().file("web/values.yaml", "").file("web/values.schema.json", schema),
+            &["lint/hl17 values.yaml:1"],
         ),
         (
             &good().file("web/values.schema.json", "{"),
@@ -160,7 +166,7 @@ fn secrets_are_found_and_not_repeated() {
     let key = ["-----BEGIN ", "PRIVATE KEY-----"].concat();
     let values = format!(
         "auth:\n  password: hunter2\n  existingSecret: name\nallowed:\n  password: fine\nlist:\n  - token: \"\"\n  - apiKey: a8f5f167\npin: 1\n\
-         user:\n  passwd: 1234\ntls:\n  key: |\n    {key}\n"
+         user:\n  passwd: 1234\ntls:\n  key: |\n    {key}\n    MIIEpAIBAAKCAQEA\n"
     );
     let package = Package::good().file("web/values.yaml", values);
     check(&[(

@@ -30,27 +30,12 @@ impl Failure {
             message: message.into(),
         }
     }
-
-    /// Takes what does not exist for nothing: a repository that nobody has pushed to is empty.
-    pub fn absent_as_default<T: Default>(self) -> Result<T, Failure> {
-        match self {
-            Failure::Broken(error) if is_absent(&error) => Ok(T::default()),
-            other => Err(other),
-        }
-    }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure::Broken(error)
     }
-}
-
-/// Whether the gateway says that there is no such thing, because no name can be like that or because nothing has it.
-pub fn is_absent(error: &Error) -> bool {
-    [Error::NOT_FOUND, Error::ABSENT, Error::INVALID]
-        .iter()
-        .any(|code| error.is(code))
 }
 
 /// Answers with JSON.
@@ -124,12 +109,5 @@ mod tests {
             };
             assert_eq!(words(&refusal), expected);
         }
-    }
-
-    #[test]
-    fn what_does_not_exist_is_empty() {
-        let absent = Failure::from(Error::new(Error::NOT_FOUND, "There is none."));
-        assert!(absent.absent_as_default::<Vec<u8>>().unwrap().is_empty());
-        assert!(Failure::new(400, "No.").absent_as_default::<Vec<u8>>().is_err());
     }
 }

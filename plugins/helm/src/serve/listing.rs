@@ -103,10 +103,10 @@ pub fn find(catalog: &Catalog, prefix: &str, name: &str, version: &str) -> Resul
         version: Some(version),
     };
     let own = join(prefix, name);
-    let mut found = collect(catalog, &own, wanted).or_else(Failure::absent_as_default)?;
+    let mut found = collect(catalog, &own, wanted)?;
     found.retain(|release| release.repository == own);
     if found.is_empty() {
-        found = collect(catalog, prefix, wanted).or_else(Failure::absent_as_default)?;
+        found = collect(catalog, prefix, wanted)?;
     }
     Ok(found)
 }
@@ -122,7 +122,7 @@ impl Listing {
     /// Takes in a page and returns where the next one starts.
     pub fn absorb(&mut self, page: &str, wanted: Wanted) -> Result<Option<String>, Failure> {
         let page: Page = serde_json::from_str(page)
-            .map_err(|error| Error::new(Error::INVALID, format!("A page of the catalogue cannot be read: {error}.")))?;
+            .map_err(|error| Error::new("unreadable", format!("A page of the catalogue cannot be read: {error}.")))?;
         for item in page.items {
             let is_wanted = |wanted: Option<&str>, found: &str| wanted.is_none_or(|wanted| wanted == found);
             if !is_wanted(wanted.name, &item.entry.title)

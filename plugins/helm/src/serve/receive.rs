@@ -185,7 +185,7 @@ fn is_forced(request: &Request) -> bool {
 fn exists(catalog: &Catalog, place: &Place) -> Result<bool, Failure> {
     match catalog.open(&place.repository, &place.tag) {
         Ok(_) => Ok(true),
-        Err(error) if answer::is_absent(&error) => Ok(false),
+        Err(error) if error.is(Error::NOT_FOUND) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

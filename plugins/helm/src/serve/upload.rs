@@ -77,7 +77,7 @@ pub fn sound(read: Result<Chart, crate::chart::Fault>) -> Result<Chart, String> 
     match chart.faults.as_slice() {
         [] => Ok(chart),
         [only] => Err(only.message.clone()),
-        [first, others @ ..] => Err(format!("{} ({} more faults.)", first.message, others.len())),
+        [first, others @ ..] => Err(format!("{} This is 1 of {} faults.", first.message, others.len() + 1)),
     }
 }
 

@@ -3,8 +3,8 @@
 //! With it, the distribution API is used as it is by clients that know nothing of plugins, while a plugin sees every push.
 
 use portolan_plugin_sdk::{
-    Admitter, Artifact, Claim, Context, Entry, Error, Finding, Indexer, Location, Plugin, Push, Scanner, Severity, Spec, Validator,
-    Verdict, plugin,
+    Admitter, Artifact, Claim, Context, Entry, Error, Finding, Indexer, Location, Plugin, Push, Scanner, Severity, Spec,
+    Validator, Verdict, plugin,
 };
 
 /// Artifact types that occur, and patterns for those that might.
@@ -36,7 +36,11 @@ impl Validator for ClaimAll {
     fn validate(_: &Context, artifact: &Artifact) -> Result<Verdict, Error> {
         let read = read(artifact)?;
         let message = format!("{} blobs with {} bytes were read.", read.blobs, read.bytes);
-        Ok(Verdict::accept([Finding::new("claim-all/validated", Severity::Info, message)]))
+        Ok(Verdict::accept([Finding::new(
+            "claim-all/validated",
+            Severity::Info,
+            message,
+        )]))
     }
 }
 
@@ -52,16 +56,22 @@ impl Indexer for ClaimAll {
     fn index(_: &Context, artifact: &Artifact) -> Result<Entry, Error> {
         let read = read(artifact)?;
         let title = artifact.digest();
-        Ok(Entry::new(title).summary(format!("{} blobs, {} bytes", read.blobs, read.bytes)).keywords(["claimed"]))
+        Ok(Entry::new(title)
+            .summary(format!("{} blobs, {} bytes", read.blobs, read.bytes))
+            .keywords(["claimed"]))
     }
 }
 
 impl Scanner for ClaimAll {
     fn scan(_: &Context, artifact: &Artifact) -> Result<Vec<Finding>, Error> {
-        let finding = |digest: String| {
-            Finding::new("claim-all/scanned", Severity::Low, "This was looked at.").at(Location::blob(digest))
-        };
-        Ok(artifact.layers().into_iter().take(100).map(|layer| finding(layer.digest)).collect())
+        let finding =
+            |digest: String| Finding::new("claim-all/scanned", Severity::Low, "This was looked at.").at(Location::blob(digest));
+        Ok(artifact
+            .layers()
+            .into_iter()
+            .take(100)
+            .map(|layer| finding(layer.digest))
+            .collect())
     }
 }
 

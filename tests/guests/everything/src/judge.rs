@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader};
 
 use portolan_plugin_sdk::{
-    Admitter, Artifact, Context, Entry, Error, Finding, Indexer, Location, Push, Reference, Scanner, Severity, Validator, Verdict,
-    log,
+    Admitter, Artifact, Context, Entry, Error, Finding, Indexer, Location, Push, Reference, Scanner, Severity, Validator,
+    Verdict, log,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -28,7 +28,11 @@ impl Validator for Everything {
             return Err(Error::new(code, "The manifest asked for an error."));
         }
         if context.settings::<Settings>()?.refuse {
-            return Ok(Verdict::refuse([Finding::new("everything/settings", Severity::High, "The settings refuse everything.")]));
+            return Ok(Verdict::refuse([Finding::new(
+                "everything/settings",
+                Severity::High,
+                "The settings refuse everything.",
+            )]));
         }
         if let Some(message) = annotation(artifact, "test.refuse") {
             let first = Finding::new("everything/refused", Severity::High, message).at(at_config());
@@ -48,12 +52,22 @@ impl Admitter for Everything {
     fn admit(_: &Context, artifact: &Artifact, entry: Option<&Entry>, push: &Push) -> Result<Verdict, Error> {
         if push.tag.starts_with("refused") {
             let message = format!("The tag {} is not for {}.", push.tag, push.repository);
-            return Ok(Verdict::refuse([Finding::new("everything/tag-refused", Severity::High, message)]));
+            return Ok(Verdict::refuse([Finding::new(
+                "everything/tag-refused",
+                Severity::High,
+                message,
+            )]));
         }
         if push.tag == "opens" {
             let config = artifact.config().map(|config| artifact.open(&config.digest));
-            let code = config.and_then(Result::err).map_or_else(|| "nothing".to_owned(), |error| error.code);
-            return Ok(Verdict::accept([Finding::new("everything/opened", Severity::Info, format!("Opening gave {code}."))]));
+            let code = config
+                .and_then(Result::err)
+                .map_or_else(|| "nothing".to_owned(), |error| error.code);
+            return Ok(Verdict::accept([Finding::new(
+                "everything/opened",
+                Severity::Info,
+                format!("Opening gave {code}."),
+            )]));
         }
         let named = entry.is_some_and(|entry| entry.title == push.repository_name());
         let finding = Finding::new("everything/name", Severity::Low, "The repository is named differently.");
@@ -111,14 +125,19 @@ impl Scanner for Everything {
 
 /// Returns the value of an annotation of the manifest.
 pub(crate) fn annotation(artifact: &Artifact, name: &str) -> Option<String> {
-    artifact.annotations().into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    artifact
+        .annotations()
+        .into_iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value)
 }
 
 /// Reads a layer, and returns how many bytes there are. A layer that the repository does not hold has none.
 fn content_bytes(artifact: &Artifact, digest: &str) -> Result<u64, Error> {
     match artifact.open(digest) {
-        Ok(blob) => std::io::copy(&mut blob.reader(), &mut std::io::sink())
-            .map_err(|error| Error::new(Error::INVALID, error.to_string())),
+        Ok(blob) => {
+            std::io::copy(&mut blob.reader(), &mut std::io::sink()).map_err(|error| Error::new(Error::INVALID, error.to_string()))
+        }
         Err(error) if error.is(Error::ABSENT) => Ok(0),
         Err(error) => Err(error),
     }

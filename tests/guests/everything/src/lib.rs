@@ -38,7 +38,10 @@ impl Plugin for Everything {
                 "properties": { "greeting": { "type": "string" }, "refuse": { "type": "boolean" } },
                 "additionalProperties": false,
             }))
-            .limits(Limits { memory_bytes_max: Some(64 << 20), call_seconds_max: Some(5.0) })
+            .limits(Limits {
+                memory_bytes: Some(64 << 20),
+                time_ms: Some(5_000),
+            })
     }
 }
 

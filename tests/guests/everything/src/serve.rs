@@ -13,11 +13,17 @@ const TEXT: &str = "text/plain";
 /// The most of a request that is echoed or staged as it is.
 const BODY_BYTES_MAX: u64 = 8 << 20;
 
+#[expect(clippy::panic, reason = "tests ask for a panic")]
 impl Service for Everything {
     fn serve(_: &Context, request: &Request, response: &Response, catalog: &Catalog) -> Result<(), Error> {
         let path = request.path();
         let (action, name) = path.split_once('/').unwrap_or((&path, ""));
-        let call = Call { request, response, catalog, name };
+        let call = Call {
+            request,
+            response,
+            catalog,
+            name,
+        };
         match action {
             "fail" => return Err(Error::new("everything-failed", "The path asked for a failure.")),
             "panic" => panic!("the path asked for a panic"),
@@ -35,7 +41,11 @@ impl Service for Everything {
             return Err(Error::new("unexplained", "The path asked for no explanation."));
         }
         let staged = response.stage(TEXT, b"late").err().map(|error| error.code);
-        let findings = refusal.findings.iter().map(|finding| finding.rule.as_str()).collect::<Vec<_>>();
+        let findings = refusal
+            .findings
+            .iter()
+            .map(|finding| finding.rule.as_str())
+            .collect::<Vec<_>>();
         response.status(refusal.status)?;
         response.header("content-type", "application/json")?;
         let explained = json!({
@@ -57,7 +67,9 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn act(&self, action: &str) -> Result<(), Error> {
-        let Self { response, catalog, name, .. } = *self;
+        let Self {
+            response, catalog, name, ..
+        } = *self;
         match action {
             "" => self.json(&self.seen()),
             "echo" => {
@@ -81,9 +93,13 @@ impl Call<'_> {
             "blob" => response.send_blob(name, &self.text("digest")),
             "publish" | "unexplained-publish" => self.publish(&self.body()?.read_all(BODY_BYTES_MAX)?),
             "publish-part" => self.publish_part(),
-            "publish-unstaged" => self.manifest(json!({ "mediaType": TEXT, "digest": self.text("digest"), "size": 1 }), vec![]),
+            "publish-unstaged" => self.manifest(
+                &json!({ "mediaType": TEXT, "digest": self.text("digest"), "size": 1 }),
+                vec![],
+            ),
             "remove" => {
-                self.response.remove(name, &self.text("reference"), self.option("digest").as_deref())?;
+                self.response
+                    .remove(name, &self.text("reference"), self.option("digest").as_deref())?;
                 response.status(202)
             }
             _ => {
@@ -97,7 +113,10 @@ impl Call<'_> {
     fn seen(&self) -> Value {
         let request = self.request;
         let headers = ["accept", "user-agent", "content-type", "authorization", "cookie"];
-        let headers = headers.map(|name| (name.to_owned(), json!(request.header(name)))).into_iter().collect::<Value>();
+        let headers = headers
+            .map(|name| (name.to_owned(), json!(request.header(name))))
+            .into_iter()
+            .collect::<Value>();
         json!({
             "method": request.method(), "origin": request.origin(), "wellKnown": request.well_known(), "path": request.path(),
             "query": request.query(), "headers": headers,
@@ -128,17 +147,17 @@ impl Call<'_> {
 
     fn publish(&self, content: &[u8]) -> Result<(), Error> {
         let layer = self.response.stage(TEXT, content)?;
-        self.manifest(layer.to_json(), vec![layer])
+        self.manifest(&layer.to_json(), vec![layer])
     }
 
     fn publish_part(&self) -> Result<(), Error> {
         let (offset, length) = (self.number("offset", 0)?, self.number("length", 0)?);
         let layer = self.response.stage_part(TEXT, &self.body()?, offset, length)?;
-        self.manifest(layer.to_json(), vec![layer])
+        self.manifest(&layer.to_json(), vec![layer])
     }
 
     /// Publishes a manifest with one layer, under the tags that the query names.
-    fn manifest(&self, layer: Value, mut staged: Vec<portolan_plugin_sdk::Descriptor>) -> Result<(), Error> {
+    fn manifest(&self, layer: &Value, mut staged: Vec<portolan_plugin_sdk::Descriptor>) -> Result<(), Error> {
         let config = self.response.stage(EMPTY, b"{}")?;
         let annotations = self.request.query().into_iter().filter(|(name, _)| name.contains('.'));
         let annotations = annotations.map(|(name, value)| (name, Value::from(value))).collect::<Value>();
@@ -150,17 +169,25 @@ impl Call<'_> {
         let publication = Publication::new(self.name, MANIFEST, manifest.to_string());
         let publication = staged.into_iter().fold(publication, Publication::blob);
         let tags = self.request.query().into_iter().filter(|(name, _)| name == "tag");
-        let digest = self.response.publish(tags.fold(publication, |publication, (_, tag)| publication.tag(tag)))?;
+        let digest = self
+            .response
+            .publish(tags.fold(publication, |publication, (_, tag)| publication.tag(tag)))?;
         self.response.status(201)?;
         self.json(&json!({ "published": digest }))
     }
 
     fn body(&self) -> Result<Blob, Error> {
-        self.request.body().ok_or_else(|| Error::new(Error::INVALID, "The request has no body."))
+        self.request
+            .body()
+            .ok_or_else(|| Error::new(Error::INVALID, "The request has no body."))
     }
 
     fn option(&self, name: &str) -> Option<String> {
-        self.request.query().into_iter().find(|(option, _)| option == name).map(|(_, value)| value)
+        self.request
+            .query()
+            .into_iter()
+            .find(|(option, _)| option == name)
+            .map(|(_, value)| value)
     }
 
     fn text(&self, name: &str) -> String {
@@ -169,7 +196,10 @@ impl Call<'_> {
 
     fn number(&self, name: &str, default: u64) -> Result<u64, Error> {
         let text = self.option(name);
-        text.map_or(Ok(default), |text| text.parse().map_err(|_| Error::new(Error::INVALID, format!("{name} is no number."))))
+        text.map_or(Ok(default), |text| {
+            text.parse()
+                .map_err(|_| Error::new(Error::INVALID, format!("{name} is no number.")))
+        })
     }
 
     fn json(&self, value: &Value) -> Result<(), Error> {

@@ -16,7 +16,9 @@ impl Renderer for Everything {
             "manifest" => Ok(Content::new("application/json", artifact.manifest_bytes())),
             "text" => {
                 let layers = artifact.layers();
-                let layer = layers.first().ok_or_else(|| Error::new(Error::NOT_FOUND, "There is no layer with a text."))?;
+                let layer = layers
+                    .first()
+                    .ok_or_else(|| Error::new(Error::NOT_FOUND, "There is no layer with a text."))?;
                 let text = artifact.open(&layer.digest)?.read_all(TEXT_BYTES_MAX)?;
                 Ok(Content::new("text/plain; charset=utf-8", text))
             }
@@ -45,7 +47,11 @@ fn children(artifact: &Artifact) -> Result<Value, Error> {
 }
 
 fn children_of(child: &Artifact) -> Result<Value, Error> {
-    if child.children().is_empty() { Ok(json!([])) } else { children(child) }
+    if child.children().is_empty() {
+        Ok(json!([]))
+    } else {
+        children(child)
+    }
 }
 
 impl Comparer for Everything {
@@ -66,7 +72,14 @@ impl Comparer for Everything {
 
 /// Returns the annotations, and the layers by their place.
 fn values(artifact: &Artifact) -> BTreeMap<String, String> {
-    let layers = artifact.layers().into_iter().enumerate().map(|(index, layer)| (format!("layers/{index}"), layer.digest));
-    let annotations = artifact.annotations().into_iter().map(|(name, value)| (format!("annotations/{name}"), value));
+    let layers = artifact
+        .layers()
+        .into_iter()
+        .enumerate()
+        .map(|(index, layer)| (format!("layers/{index}"), layer.digest));
+    let annotations = artifact
+        .annotations()
+        .into_iter()
+        .map(|(name, value)| (format!("annotations/{name}"), value));
     annotations.chain(layers).collect()
 }

@@ -7,7 +7,9 @@ struct DescribeHuge;
 impl Plugin for DescribeHuge {
     fn spec() -> Spec {
         let claim = Claim::new("application/vnd.test.describe-huge");
-        Spec::new("describe-huge", "1.0.0").summary("a".repeat(300 * 1024)).claim(claim)
+        Spec::new("describe-huge", "1.0.0")
+            .summary("a".repeat(300 * 1024))
+            .claim(claim)
     }
 }
 

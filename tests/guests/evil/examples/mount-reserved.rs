@@ -7,7 +7,9 @@ struct MountReserved;
 impl Plugin for MountReserved {
     fn spec() -> Spec {
         let claim = Claim::new("application/vnd.test.mount-reserved");
-        Spec::new("mount-reserved", "1.0.0").claim(claim).service(ServiceSpec::mount("v2"))
+        Spec::new("mount-reserved", "1.0.0")
+            .claim(claim)
+            .service(ServiceSpec::mount("v2"))
     }
 }
 

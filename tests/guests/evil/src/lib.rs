@@ -8,8 +8,8 @@ mod behaviour;
 mod oversize;
 
 use portolan_plugin_sdk::{
-    Admitter, Artifact, Catalog, Change, Claim, Comparer, Content, Context, Entry, Error, Finding, Indexer, Options, Plugin, Push,
-    Refusal, Renderer, Request, Response, Scanner, Service, ServiceSpec, Spec, Validator, Verdict, View, plugin,
+    Admitter, Artifact, Catalog, Change, Claim, Comparer, Content, Context, Entry, Error, Finding, Indexer, Options, Plugin,
+    Push, Refusal, Renderer, Request, Response, Scanner, Service, ServiceSpec, Spec, Validator, Verdict, View, plugin,
 };
 
 /// What the artifact types begin with.
@@ -36,12 +36,19 @@ struct Attack {
 impl Attack {
     fn of(artifact: &Artifact) -> Self {
         let annotations = artifact.annotations();
-        let annotation = |name: &str| annotations.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        let annotation = |name: &str| {
+            annotations
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.clone())
+        };
         let artifact_type = artifact.artifact_type();
         Self {
             name: artifact_type.strip_prefix(TYPE).unwrap_or_default().to_owned(),
             capability: annotation("test.capability").unwrap_or_else(|| "validator".to_owned()),
-            amount: annotation("test.amount").and_then(|amount| amount.parse().ok()).unwrap_or(64 << 20),
+            amount: annotation("test.amount")
+                .and_then(|amount| amount.parse().ok())
+                .unwrap_or(64 << 20),
         }
     }
 

@@ -1,8 +1,6 @@
 //! Attacks by what the guest returns: each field beyond its bound, and lists without end.
 
-use portolan_plugin_sdk::{
-    Change, Content, Entry, Error, Finding, Location, Reference, Response, Severity, Verdict,
-};
+use portolan_plugin_sdk::{Change, Content, Entry, Error, Finding, Location, Reference, Response, Severity, Verdict};
 
 fn text(bytes: usize) -> String {
     "a".repeat(bytes)
@@ -36,10 +34,22 @@ fn finding() -> Finding {
 fn bad_finding(name: &str, amount: usize) -> Option<Finding> {
     let good = finding();
     Some(match name {
-        "finding.rule" => Finding { rule: text(amount), ..good },
-        "finding.rule-characters" => Finding { rule: "Evil Rule\n".to_owned(), ..good },
-        "finding.message" => Finding { message: text(amount), ..good },
-        "finding.message-control" => Finding { message: "one\r\ntwo\u{1b}[31m \"three\" \u{e9}".to_owned(), ..good },
+        "finding.rule" => Finding {
+            rule: text(amount),
+            ..good
+        },
+        "finding.rule-characters" => Finding {
+            rule: "Evil Rule\n".to_owned(),
+            ..good
+        },
+        "finding.message" => Finding {
+            message: text(amount),
+            ..good
+        },
+        "finding.message-control" => Finding {
+            message: "one\r\ntwo\u{1b}[31m \"three\" \u{e9}".to_owned(),
+            ..good
+        },
         "finding.help" => good.help(format!("https://example.org/{}", text(amount))),
         "finding.help-scheme" => good.help("javascript:alert(1)"),
         "finding.properties" => good.property("text", text(amount)),
@@ -62,7 +72,10 @@ pub(crate) fn entry(name: &str, amount: usize) -> Entry {
         "entry.summary" => good.summary(text(amount)),
         "entry.keywords" => good.keywords((0..amount).map(|number| number.to_string())),
         "entry.keyword" => good.keywords([text(amount)]),
-        "entry.references" => Entry { references: vec![reference; amount], ..good },
+        "entry.references" => Entry {
+            references: vec![reference; amount],
+            ..good
+        },
         "entry.document" => good.document(serde_json::json!({ "text": text(amount) })),
         "entry.document-shape" => good.document(serde_json::json!([1, 2, 3])),
         "reference.kind" => good.reference(Reference::new(text(amount), "evil")),
@@ -89,7 +102,11 @@ pub(crate) fn content(name: &str, amount: usize) -> Content {
 
 /// Returns the findings of a scan that an attack makes.
 pub(crate) fn findings(name: &str, amount: usize) -> Vec<Finding> {
-    if name == "scan.findings" { vec![finding(); amount] } else { bad_finding(name, amount).into_iter().collect() }
+    if name == "scan.findings" {
+        vec![finding(); amount]
+    } else {
+        bad_finding(name, amount).into_iter().collect()
+    }
 }
 
 /// Returns the changes that an attack makes.
@@ -115,7 +132,9 @@ pub(crate) fn answer(name: &str, amount: usize, response: &Response) -> Result<(
             Ok(())
         }
         "headers" => (0..amount).try_for_each(|number| response.header(&format!("x-evil-{number}"), &text(1_000))),
-        "stage" => (0..amount).try_for_each(|number| response.stage("text/plain", format!("{number:01000}").as_bytes()).map(drop)),
+        "stage" => {
+            (0..amount).try_for_each(|number| response.stage("text/plain", format!("{number:01000}").as_bytes()).map(drop))
+        }
         _ => Ok(()),
     }
 }

@@ -4,6 +4,6 @@
     (memory (export "memory") 16384)
     (func (export "describe") (result i32) unreachable))
   (core instance $instance (instantiate $module))
-  (func $describe (result string) (canon lift (core func $instance "describe") (memory $instance "memory")))
+  (func $describe (result string) (canon lift (core func $instance "describe") (memory (core memory $instance "memory"))))
   (instance $interface (export "describe" (func $describe)))
   (export "portolan:plugin/describe@0.1.0" (instance $interface)))

@@ -1,7 +1,12 @@
 //! A validator whose verdict has another shape than the contract says.
 //!
 //! Its interfaces have the right names and versions, so that only the types can tell.
-#![allow(unsafe_code, missing_docs, clippy::all, reason = "most of it is generated: the canonical ABI passes pointers")]
+#![allow(
+    unsafe_code,
+    missing_docs,
+    clippy::all,
+    reason = "most of it is generated: the canonical ABI passes pointers"
+)]
 
 wit_bindgen::generate!({ path: "wit", world: "guest" });
 
@@ -17,7 +22,10 @@ impl describe::Guest for WrongRecord {
 
 impl validator::Guest for WrongRecord {
     fn validate(_: validator::Context, artifact: validator::Artifact) -> Result<validator::Verdict, validator::Error> {
-        Ok(validator::Verdict { accepted: !artifact.digest().is_empty(), confidence: 100 })
+        Ok(validator::Verdict {
+            accepted: !artifact.digest().is_empty(),
+            confidence: 100,
+        })
     }
 }
 

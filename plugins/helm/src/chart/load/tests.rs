@@ -175,6 +175,16 @@ fn other_files_that_helm_parses_have_to_be_sound() {
         ("web/values.yaml", "", &[]),
         ("web/values.yaml", "a: 1\n---\nb: 2\n", &[]),
         ("web/values.yaml", "a: 1\na: 2\n", &[]),
+        (
+            "web/values.yaml",
+            "a: {{ .Values.b }}\n",
+            &["helm/values-unreadable values.yaml"],
+        ),
+        ("web/values.yaml", "a: \"{{ .Values.b }}\"\n", &[]),
+        ("web/values.yaml", "~: 1\n", &["helm/values-unreadable values.yaml"]),
+        ("web/values.yaml", "1: a\ntrue: b\n", &[]),
+        ("web/values.yaml", "a: [.inf]\n", &["helm/values-unreadable values.yaml"]),
+        ("web/values.yaml", "a: \"\u{1}\"\n", &["helm/values-unreadable values.yaml"]),
         ("web/Chart.lock", "a: [", &["helm/lock-unreadable Chart.lock"]),
         ("web/Chart.lock", "dependencies: x", &["helm/lock-unreadable Chart.lock"]),
         (

@@ -67,9 +67,9 @@ const SHAPES: &[Shape] = &[
     shape("a token of Grafana", "glsa_", Allowed::Url, 36),
 ];
 
-/// Looks for a secret in a line.
-pub fn find(line: &str) -> Option<Secret> {
-    if is_private_key(line) {
+/// Looks for a secret in a line; the next one tells whether a key follows its first line.
+pub fn find(line: &str, next: &str) -> Option<Secret> {
+    if is_private_key(line, next) {
         return Some(Secret {
             rule: "helm/secret/private-key",
             what: "a private key",
@@ -83,17 +83,23 @@ pub fn find(line: &str) -> Option<Secret> {
     })
 }
 
-/// Whether a line begins a key in PEM. A template that builds one is none.
-fn is_private_key(line: &str) -> bool {
+/// Whether a line begins a key in PEM. Without anything of the key itself it only speaks of one.
+fn is_private_key(line: &str, next: &str) -> bool {
     const BEGIN: &str = "-----BEGIN ";
     const END: &str = "PRIVATE KEY-----";
-    let Some(label) = line.find(BEGIN).and_then(|start| line.get(start + BEGIN.len()..)) else {
+    const BODY_BYTES_MIN: usize = 16;
+    let label = line.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    let Some((_, rest)) = label.filter(|(kind, _)| kind.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' ')) else {
         return false;
     };
-    label
-        .find(END)
-        .and_then(|end| label.get(..end))
-        .is_some_and(|kind| kind.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' '))
+    let is_body = |text: &str| {
+        let text = text.trim_start_matches(|character: char| character.is_whitespace() || "#\\nr".contains(character));
+        text.bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte))
+            .count()
+            >= BODY_BYTES_MIN
+    };
+    is_body(rest) || is_body(next)
 }
 
 fn is_in(line: &str, shape: &Shape) -> bool {
@@ -143,6 +149,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_key_is_more_than_its_first_line() {
+        let line = ["# key: -----BEGIN RSA ", "PRIVATE KEY-----"].concat();
+        let whole = format!("{line}\\nMIIEpAIBAAKCAQEA");
+        for (line, next, expected) in [
+            (&line, "# should start like that", false),
+            (&line, "", false),
+            (&line, "#   MIIEpAIBAAKCAQEA", true),
+            (&whole, "", true),
+        ] {
+            assert_eq!(find(line, next).is_some(), expected, "{line} {next}");
+        }
+    }
+
+    #[test]
     fn tokens_are_known_by_their_shape() {
         // Put together here, so that nothing in this repository looks like a secret itself.
         let join = |start: &str, rest: &str| format!("value: \"{start}{rest}\"");
@@ -170,7 +190,11 @@ mod tests {
             (join("eyJhbGciOiJIUzI1NiJ9", ""), None),
             ("plain: text".to_owned(), None),
         ] {
-            assert_eq!(find(&line).map(|secret| secret.what), expected, "{line}");
+            assert_eq!(
+                find(&line, "  MIIEpAIBAAKCAQEA").map(|secret| secret.what),
+                expected,
+                "{line}"
+            );
         }
     }
 }

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use crate::chart::metadata::Source;
 use crate::chart::{CHART_TYPE, CONFIG_TYPE, PROVENANCE_TYPE};
+use crate::testing::Package;
 
 use super::*;
 
@@ -109,5 +110,49 @@ fn provenance_names_its_chart() {
             (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
             (outcome, _) => panic!("{text}: {outcome:?}"),
         }
+    }
+}
+
+#[test]
+fn uploads_have_the_time_of_their_first_file() {
+    let packed = |seconds: u64| {
+        let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+        for (path, later) in [("web/Chart.yaml", 0), ("web/values.yaml", 60)] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(1);
+            header.set_mtime(seconds + later);
+            builder.append_data(&mut header, path, &b"x"[..]).unwrap();
+        }
+        builder.into_inner().unwrap().finish().unwrap()
+    };
+    assert_eq!(
+        created(packed(1_704_067_200).as_slice()).as_deref(),
+        Some("2024-01-01T00:00:00Z")
+    );
+    assert_eq!(created(packed(0).as_slice()), None);
+    assert_eq!(created(packed(SECONDS_MAX + 1).as_slice()), None);
+    assert_eq!(created(&b"no archive"[..]), None);
+}
+
+#[test]
+fn charts_that_helm_could_not_load_are_told() {
+    let good = Package::good();
+    assert_eq!(
+        sound(Chart::read(good.bytes().as_slice())).unwrap().metadata.package(),
+        "web-1.0.0.tgz"
+    );
+    for (bytes, expected) in [
+        (b"no archive".to_vec(), "gzipped tar archive"),
+        (
+            Package::good().file("web/Chart.yaml", "apiVersion: v2\nname: web\n").bytes(),
+            "gives no version",
+        ),
+        (
+            Package::good().file("web/Chart.yaml", "apiVersion: v2\n").bytes(),
+            "This is 1 of 2 faults.",
+        ),
+    ] {
+        let error = sound(Chart::read(bytes.as_slice())).unwrap_err();
+        assert!(error.contains(expected), "{error}");
     }
 }

@@ -1,0 +1,224 @@
+//! Answers that are kept until something changes under a prefix that they were made from.
+
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+
+use bytes::Bytes;
+use quick_cache::{Weighter, sync};
+
+use super::{Part, ServiceResponse, length};
+use crate::{
+    auth::Grants,
+    oci::{Digest, Repository},
+    plugin_host::{Draft, DraftPart, Inquiry, Service},
+    registry::{Blob, Reader},
+};
+
+/// What an entry needs beside what it holds, in bytes.
+const ENTRY_BYTES: usize = 1_024;
+/// How large answers are, roughly, when the cache decides how many it expects.
+const EXPECTED_BYTES: u64 = 64 << 10;
+
+/// What an answer depends on beside the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    component: Digest,
+    settings: Digest,
+    origin: String,
+    well_known: Option<String>,
+    path: String,
+    query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    /// Callers with equal grants see the same repositories.
+    grants: Grants,
+}
+
+impl Key {
+    pub(super) fn new(service: &Service, inquiry: &Inquiry, grants: &Grants) -> Self {
+        let stamp = service.stamp();
+        Self {
+            component: stamp.component.clone(),
+            settings: stamp.settings.clone(),
+            origin: inquiry.origin.clone(),
+            well_known: inquiry.well_known.clone(),
+            path: inquiry.path.clone(),
+            query: inquiry.query.clone(),
+            headers: inquiry.headers.clone(),
+            grants: grants.clone(),
+        }
+    }
+
+    fn size(&self) -> usize {
+        let pairs: usize = self
+            .query
+            .iter()
+            .chain(&self.headers)
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        self.origin.len() + self.path.len() + pairs
+    }
+}
+
+/// An answer that is kept.
+pub(super) struct Kept {
+    headers: Vec<(String, String)>,
+    body: Vec<KeptPart>,
+    etag: String,
+    /// The prefixes that were read, with their revisions before they were read.
+    revisions: BTreeMap<String, u64>,
+}
+
+enum KeptPart {
+    Bytes(Bytes),
+    /// A blob, and the repository in which it was found.
+    Blob(Repository, Blob),
+}
+
+impl Kept {
+    /// Keeps an answer with status 200.
+    pub(super) fn new(key: &Key, draft: Draft, revisions: BTreeMap<String, u64>) -> Self {
+        let part = |part| match part {
+            DraftPart::Bytes(bytes) => KeptPart::Bytes(bytes.into()),
+            DraftPart::Blob(repository, blob) => KeptPart::Blob(repository, blob),
+        };
+        Self {
+            headers: draft.headers,
+            body: draft.body.into_iter().map(part).collect(),
+            etag: etag(key, &revisions),
+            revisions,
+        }
+    }
+
+    /// Returns the answer, or, where the client has it already, that nothing changed.
+    pub(super) fn answer(&self, if_none_match: Option<&str>) -> ServiceResponse {
+        let etag = Some(self.etag.clone());
+        if if_none_match.is_some_and(|tags| matches(tags, &self.etag)) {
+            return ServiceResponse {
+                status: 304,
+                headers: Vec::new(),
+                etag,
+                length: 0,
+                body: Vec::new(),
+                not_modified: true,
+            };
+        }
+        let part = |part: &KeptPart| match part {
+            KeptPart::Bytes(bytes) => Part::Bytes(bytes.clone()),
+            KeptPart::Blob(_, blob) => Part::Blob(blob.clone()),
+        };
+        let body: Vec<Part> = self.body.iter().map(part).collect();
+        ServiceResponse {
+            status: 200,
+            headers: self.headers.clone(),
+            etag,
+            length: length(&body),
+            body,
+            not_modified: false,
+        }
+    }
+
+    /// Says whether nothing changed since, and the caller may still have every blob.
+    fn holds(&self, reader: &Reader) -> bool {
+        let unchanged = |(prefix, revision): (&String, &u64)| reader.revision(prefix).is_ok_and(|now| now == *revision);
+        let readable = |part: &KeptPart| match part {
+            KeptPart::Bytes(_) => true,
+            KeptPart::Blob(repository, blob) => reader.blob(repository, &blob.digest).is_ok(),
+        };
+        self.revisions.iter().all(unchanged) && self.body.iter().all(readable)
+    }
+}
+
+/// Returns what tells versions of an answer apart. It is the same after a restart: revisions are.
+fn etag(key: &Key, revisions: &BTreeMap<String, u64>) -> String {
+    let mut text = String::new();
+    write!(text, "{key:?} {revisions:?}").expect("writing to a string cannot fail");
+    format!("\"{}\"", Digest::sha256(text.as_bytes()).hex())
+}
+
+/// Says whether a header `If-None-Match` names a tag (RFC 9110, section 13.1.2).
+fn matches(tags: &str, etag: &str) -> bool {
+    tags.split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
+
+#[derive(Clone)]
+struct Size;
+
+impl Weighter<Key, Arc<Kept>> for Size {
+    fn weight(&self, key: &Key, kept: &Arc<Kept>) -> u64 {
+        let body: usize = kept
+            .body
+            .iter()
+            .map(|part| {
+                if let KeptPart::Bytes(bytes) = part {
+                    bytes.len()
+                } else {
+                    size_of::<KeptPart>()
+                }
+            })
+            .sum();
+        let headers: usize = kept.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let revisions: usize = kept
+            .revisions
+            .keys()
+            .map(|prefix| prefix.len() + size_of::<(String, u64)>())
+            .sum();
+        (ENTRY_BYTES + key.size() + body + headers + revisions) as u64
+    }
+}
+
+/// The answers that are kept.
+pub(super) struct Cache(sync::Cache<Key, Arc<Kept>, Size>);
+
+impl Cache {
+    pub(super) fn new(bytes_max: u64) -> Self {
+        let expected = usize::try_from(bytes_max / EXPECTED_BYTES).unwrap_or(usize::MAX).max(16);
+        Self(sync::Cache::with_weighter(expected, bytes_max, Size))
+    }
+
+    /// Returns an answer that still holds for whoever this reads for.
+    pub(super) fn get(&self, key: &Key, reader: &Reader) -> Option<Arc<Kept>> {
+        self.0.get(key).filter(|kept| kept.holds(reader))
+    }
+
+    pub(super) fn keep(&self, key: Key, kept: Arc<Kept>) {
+        self.0.insert(key, kept);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(path: &str, grants: Grants) -> Key {
+        Key {
+            component: Digest::sha256(b"a"),
+            settings: Digest::sha256(b"b"),
+            origin: "http://localhost".into(),
+            well_known: None,
+            path: path.into(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            grants,
+        }
+    }
+
+    #[test]
+    fn callers_who_see_other_repositories_share_nothing() {
+        let hidden = || Grants::all_but(["secret".to_owned()]);
+        assert_ne!(key("a", Grants::all()), key("a", hidden()));
+        assert_eq!(key("a", hidden()), key("a", hidden()));
+    }
+
+    #[test]
+    fn tags_move_with_revisions() {
+        let (key, at) = (key("a", Grants::all()), |revision| {
+            BTreeMap::from([("team".to_owned(), revision)])
+        });
+        assert_eq!(etag(&key, &at(1)), etag(&key, &at(1)));
+        assert_ne!(etag(&key, &at(1)), etag(&key, &at(2)));
+        let tag = etag(&key, &at(1));
+        assert!(matches(&tag, &tag) && matches("*", &tag) && matches(&format!("\"x\", W/{tag}"), &tag));
+        assert!(!matches("\"x\"", &tag) && !matches("", &tag));
+    }
+}

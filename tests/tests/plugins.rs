@@ -1,0 +1,25 @@
+//! Plugins over HTTP, in the test's own process: how they are loaded, what they are asked, what they can do and what they cannot.
+//!
+//! The guests are components that `cargo xtask guests` builds from `tests/guests`.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a test is not an interface, and fails by panicking"
+)]
+
+mod plugins {
+    mod attacks;
+    mod bounds;
+    mod caching;
+    mod findings;
+    mod fixture;
+    mod hidden;
+    mod loading;
+    mod misbehaving_services;
+    mod publishing;
+    mod push;
+    mod scheduling;
+    mod services;
+    mod surface;
+    mod views;
+}
