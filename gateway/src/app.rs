@@ -75,14 +75,27 @@ impl App {
         let registry = Registry::new(config.registry, storage, metadata, plugins.clone());
         plugins.load_folder(&registry).await?;
         let services = Services::new(config.services, registry.clone(), plugins.clone());
-        let gateway = Arc::new(Gateway::new(config.http, registry.clone(), plugins, services, config.anonymous));
+        let gateway = Arc::new(Gateway::new(
+            config.http,
+            registry.clone(),
+            plugins,
+            services,
+            config.anonymous,
+        ));
         let (stop, stopped) = watch::channel(false);
         let background = vec![
             tokio::spawn(registry.clone().run_jobs(stopped.clone())),
             tokio::spawn(expire_uploads(registry, stopped.clone())),
         ];
         let server = tokio::spawn(server.serve(gateway.clone(), stopped));
-        Ok(Self { address, gateway, stop, server, background, _lock: lock })
+        Ok(Self {
+            address,
+            gateway,
+            stop,
+            server,
+            background,
+            _lock: lock,
+        })
     }
 
     /// Returns the address that is listened on.
@@ -104,7 +117,10 @@ impl App {
     #[must_use]
     pub fn quarantined(&self) -> Vec<String> {
         let plugins = self.gateway.plugins.plugins();
-        plugins.iter().filter_map(|plugin| Some(format!("{}: {}", plugin.file, plugin.reason.as_ref()?))).collect()
+        plugins
+            .iter()
+            .filter_map(|plugin| Some(format!("{}: {}", plugin.file, plugin.reason.as_ref()?)))
+            .collect()
     }
 
     /// Stops accepting, lets running requests finish for as long as the configuration allows, and ends.
@@ -123,9 +139,16 @@ fn lock_data(data: &Path) -> Result<std::fs::File, AppError> {
     let path = data.display().to_string();
     let open = || -> std::io::Result<std::fs::File> {
         create_folder_durably(data)?;
-        std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(data.join("lock"))
+        std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(data.join("lock"))
     };
-    let file = open().map_err(|reason| AppError::Data { path: path.clone(), reason })?;
+    let file = open().map_err(|reason| AppError::Data {
+        path: path.clone(),
+        reason,
+    })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(AppError::DataInUse(path)),
@@ -141,7 +164,10 @@ async fn expire_uploads(registry: Registry, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => return,
         }
         if let Err(error) = registry.expire_uploads().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "uploads could not be expired; it will be tried again");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "uploads could not be expired; it will be tried again"
+            );
         }
     }
 }

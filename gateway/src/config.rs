@@ -96,7 +96,10 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".into(), format: LogFormat::Text }
+        Self {
+            level: "info".into(),
+            format: LogFormat::Text,
+        }
     }
 }
 
@@ -235,7 +238,10 @@ impl Config {
     /// Names the file and the line, or the variables, with the key and what was expected.
     pub fn load(path: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
         let text = match path {
-            Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?,
+            Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+                path: path.to_owned(),
+                source,
+            })?,
             None => String::new(),
         };
         let shown = path.unwrap_or(Path::new("portolan.toml"));
@@ -256,11 +262,18 @@ impl Config {
         variables: impl IntoIterator<Item = (String, String)>,
         overrides: Overrides,
     ) -> Result<Self, ConfigError> {
-        let refuse = |error: &toml::de::Error| ConfigError::File { path: path.to_owned(), reason: error.to_string().trim_end().to_owned() };
+        let refuse = |error: &toml::de::Error| ConfigError::File {
+            path: path.to_owned(),
+            reason: error.to_string().trim_end().to_owned(),
+        };
         // The file alone comes first: an error in it should name its line.
         let file: File = toml::from_str(text).map_err(|error| refuse(&error))?;
         let variables = environment(variables);
-        let file = if variables.is_empty() { file } else { with_environment(text, variables)? };
+        let file = if variables.is_empty() {
+            file
+        } else {
+            with_environment(text, variables)?
+        };
         file.into_config(overrides)
     }
 }
@@ -276,15 +289,25 @@ fn environment(variables: impl IntoIterator<Item = (String, String)>) -> Vec<(St
 }
 
 fn with_environment(text: &str, variables: Vec<(String, String)>) -> Result<File, ConfigError> {
-    let names: Vec<String> = variables.iter().map(|(key, _)| format!("{ENVIRONMENT_PREFIX}{}", key.to_uppercase())).collect();
-    let refuse = |reason: String| ConfigError::Environment { variables: names.join(", "), reason };
+    let names: Vec<String> = variables
+        .iter()
+        .map(|(key, _)| format!("{ENVIRONMENT_PREFIX}{}", key.to_uppercase()))
+        .collect();
+    let refuse = |reason: String| ConfigError::Environment {
+        variables: names.join(", "),
+        reason,
+    };
     let mut table: toml::Table = toml::from_str(text).map_err(|error| refuse(error.to_string()))?;
     for (key, value) in variables {
         // What reads as TOML is taken as that - a number, a truth value, an array -, anything else as text.
-        let read = toml::from_str::<toml::Table>(&format!("value = {value}")).ok().and_then(|mut table| table.remove("value"));
+        let read = toml::from_str::<toml::Table>(&format!("value = {value}"))
+            .ok()
+            .and_then(|mut table| table.remove("value"));
         insert(&mut table, &key, read.unwrap_or(toml::Value::String(value))).map_err(refuse)?;
     }
-    table.try_into().map_err(|error: toml::de::Error| refuse(error.to_string().trim_end().to_owned()))
+    table
+        .try_into()
+        .map_err(|error: toml::de::Error| refuse(error.to_string().trim_end().to_owned()))
 }
 
 /// Sets `a__b__c` to a value, with tables made as needed.
@@ -360,7 +383,10 @@ impl File {
 
 impl HttpTable {
     fn into_config(self) -> http::Config {
-        let mut config = http::Config { origin: self.origin, ..http::Config::default() };
+        let mut config = http::Config {
+            origin: self.origin,
+            ..http::Config::default()
+        };
         set(&mut config.connections_max, self.connections_max);
         set(&mut config.idle_max, self.idle_max);
         set(&mut config.shutdown_max, self.shutdown_max);

@@ -47,7 +47,12 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { connections_max: 4_096, idle_max: seconds(60), shutdown_max: seconds(30), origin: None }
+        Self {
+            connections_max: 4_096,
+            idle_max: seconds(60),
+            shutdown_max: seconds(30),
+            origin: None,
+        }
     }
 }
 
@@ -71,7 +76,14 @@ impl Gateway {
     #[must_use]
     pub fn new(config: Config, registry: Registry, plugins: Arc<PluginHost>, services: Services, anonymous: Grants) -> Self {
         let metrics = Metrics::new();
-        Self { config, registry, plugins, services, anonymous, metrics }
+        Self {
+            config,
+            registry,
+            plugins,
+            services,
+            anonymous,
+            metrics,
+        }
     }
 }
 
@@ -114,9 +126,13 @@ async fn dispatch(gateway: &Gateway, route: Route, request: Request<Body>) -> An
         (Route::Search, "GET" | "HEAD") => extensions::search(&call),
         (Route::OpenApi, "GET" | "HEAD") => openapi::document(),
         (Route::Artifact(repository, reference), "GET" | "HEAD") => artifacts::artifact(&call, &repository, &reference),
-        (Route::View(repository, reference, view), "GET" | "HEAD") => artifacts::view(&call, &repository, &reference, &view).await,
+        (Route::View(repository, reference, view), "GET" | "HEAD") => {
+            artifacts::view(&call, &repository, &reference, &view).await
+        }
         (Route::Findings(repository, reference), "GET" | "HEAD") => artifacts::findings(&call, &repository, &reference),
-        (Route::Compare(repository, before, after), "GET" | "HEAD") => artifacts::compare(&call, &repository, &before, &after).await,
+        (Route::Compare(repository, before, after), "GET" | "HEAD") => {
+            artifacts::compare(&call, &repository, &before, &after).await
+        }
 
         // Native client protocols.
         (Route::WellKnown(document), _) => service::well_known(call, document).await,

@@ -72,9 +72,17 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Serve { config, listen, data, plugins } => {
+        Command::Serve {
+            config,
+            listen,
+            data,
+            plugins,
+        } => {
             let config = Config::load(config.as_deref(), Overrides { listen, data, plugins })?;
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .context("cannot start threads")?;
             runtime.block_on(serve(config))
         }
         Command::Config(ConfigCommand::Default) => {
@@ -99,8 +107,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         eprintln!("portolan: not loaded: {reason}");
     }
     let types = app.known_types();
-    let types = if types.is_empty() { "none, every artifact is stored generically".to_owned() } else { types.join(", ") };
-    println!("portolan is ready at http://{} - data in {data} - types: {types}", app.address());
+    let types = if types.is_empty() {
+        "none, every artifact is stored generically".to_owned()
+    } else {
+        types.join(", ")
+    };
+    println!(
+        "portolan is ready at http://{} - data in {data} - types: {types}",
+        app.address()
+    );
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -112,7 +127,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
 /// Sends the log to standard error, as lines for people or as JSON.
 fn init_log(log: &config::Log) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&log.level).with_context(|| format!("[log] level {:?} is not understood", log.level))?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&log.level)
+        .with_context(|| format!("[log] level {:?} is not understood", log.level))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),

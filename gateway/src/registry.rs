@@ -76,7 +76,14 @@ impl Registry {
     #[must_use]
     pub fn new(config: Config, storage: SharedStorage, metadata: Metadata, hooks: Arc<dyn Hooks>) -> Self {
         let (sessions, jobs_wake) = (uploads::Sessions::default(), Notify::new());
-        Self(Arc::new(Shared { config, storage, metadata, hooks, sessions, jobs_wake }))
+        Self(Arc::new(Shared {
+            config,
+            storage,
+            metadata,
+            hooks,
+            sessions,
+            jobs_wake,
+        }))
     }
 
     /// Returns what reads for a caller.
@@ -92,7 +99,11 @@ impl Registry {
     }
 
     fn authorise(&self, caller: &Caller, action: Action, repository: &Repository) -> Result<(), RegistryError> {
-        if caller.may(action, repository) { Ok(()) } else { Err(RegistryError::Denied(repository.clone())) }
+        if caller.may(action, repository) {
+            Ok(())
+        } else {
+            Err(RegistryError::Denied(repository.clone()))
+        }
     }
 
     fn metadata(&self) -> &Metadata {
@@ -106,5 +117,8 @@ impl Registry {
 
 /// Returns the time in seconds since 1970.
 fn now_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs()
 }

@@ -1,11 +1,9 @@
 //! Read access to one artifact: its manifest, and its blobs in pieces.
 
-use std::io::{self, Read, Seek, SeekFrom};
-
 use serde_json::Value;
 
 use crate::{
-    Error, Properties,
+    BlobReader, Error, Properties,
     bindings::{artifacts, types},
     properties,
 };
@@ -204,13 +202,7 @@ impl Blob {
 
     /// Returns a reader that starts at the first byte.
     pub fn reader(&self) -> BlobReader<'_> {
-        BlobReader {
-            blob: self,
-            size: self.size(),
-            position: 0,
-            buffer: Vec::new(),
-            buffer_start: 0,
-        }
+        BlobReader::new(self)
     }
 
     /// Returns all bytes.
@@ -227,69 +219,12 @@ impl Blob {
         })?;
         let mut bytes = Vec::with_capacity(capacity);
         while (bytes.len() as u64) < size {
-            let piece = self.read(bytes.len() as u64, BlobReader::BUFFER_BYTES);
+            let piece = self.read(bytes.len() as u64, BlobReader::PIECE_BYTES);
             if piece.is_empty() {
                 break;
             }
             bytes.extend_from_slice(&piece);
         }
         Ok(bytes)
-    }
-}
-
-/// Reads a blob piece by piece. One piece is kept, so that small reads and short ways back cost no call of the gateway.
-#[derive(Debug)]
-pub struct BlobReader<'blob> {
-    blob: &'blob Blob,
-    size: u64,
-    position: u64,
-    buffer: Vec<u8>,
-    buffer_start: u64,
-}
-
-impl BlobReader<'_> {
-    /// The bytes of one piece: in the middle of the range in which calls are fastest.
-    const BUFFER_BYTES: u32 = 128 * 1024;
-
-    /// Returns what the buffer holds from the position on, after filling it where that is nothing.
-    fn available(&mut self) -> &[u8] {
-        if self.buffered().is_empty() && self.position < self.size {
-            self.buffer = self.blob.read(self.position, Self::BUFFER_BYTES);
-            self.buffer_start = self.position;
-        }
-        self.buffered()
-    }
-
-    fn buffered(&self) -> &[u8] {
-        let offset = self
-            .position
-            .checked_sub(self.buffer_start)
-            .and_then(|offset| usize::try_from(offset).ok());
-        offset.and_then(|offset| self.buffer.get(offset..)).unwrap_or_default()
-    }
-}
-
-impl Read for BlobReader<'_> {
-    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
-        let count = self.available().read(target)?;
-        self.position += count as u64;
-        Ok(count)
-    }
-}
-
-impl Seek for BlobReader<'_> {
-    fn seek(&mut self, target: SeekFrom) -> io::Result<u64> {
-        let position = match target {
-            SeekFrom::Start(offset) => Some(offset),
-            SeekFrom::End(offset) => self.size.checked_add_signed(offset),
-            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-        };
-        self.position = position.ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the position would be before the first byte of the blob",
-            )
-        })?;
-        Ok(self.position)
     }
 }

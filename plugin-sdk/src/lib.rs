@@ -47,6 +47,7 @@ mod finding;
 pub mod json;
 pub mod log;
 mod properties;
+mod reader;
 mod service;
 mod spec;
 pub mod yaml;
@@ -54,7 +55,7 @@ pub mod yaml;
 #[doc(hidden)]
 pub use wit_bindgen;
 
-pub use artifact::{Artifact, Blob, BlobReader, Descriptor};
+pub use artifact::{Artifact, Blob, Descriptor};
 pub use capability::{Admitter, Comparer, Indexer, Plugin, Renderer, Scanner, Service, Validator};
 pub use catalog::{Catalog, CatalogItem, CatalogPage};
 pub use change::Change;
@@ -64,6 +65,7 @@ pub use entry::{Entry, Reference};
 pub use error::Error;
 pub use finding::{Finding, Location, Severity, Verdict};
 pub use properties::Properties;
+pub use reader::BlobReader;
 pub use service::{Publication, Refusal, Request, Response};
 pub use spec::{Claim, Command, Limits, ServiceSpec, Spec, View, ViewOption};
 

@@ -250,12 +250,12 @@ pub struct Command {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// The most memory that one call may take.
+    /// The most memory that one call may take, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_bytes_max: Option<u64>,
-    /// The most time that one call may take.
+    pub memory_bytes: Option<u64>,
+    /// The most time that one call may take, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub call_seconds_max: Option<f64>,
+    pub time_ms: Option<u64>,
 }
 
 #[cfg(test)]
@@ -276,8 +276,8 @@ mod tests {
             .command("Pull", "oras pull {registry}/{repository}:{tag}")
             .settings(json!({ "type": "object" }))
             .limits(Limits {
-                memory_bytes_max: Some(1 << 20),
-                call_seconds_max: Some(0.5),
+                memory_bytes: Some(1 << 20),
+                time_ms: Some(500),
             });
         let expected = json!({
             "name": "note", "version": "1.2.3", "title": "Notes", "summary": "Keeps notes.", "icon": "<svg/>",
@@ -289,7 +289,7 @@ mod tests {
             "service": { "mount": "notes", "wellKnown": ["notes.json"] },
             "commands": [{ "title": "Pull", "command": "oras pull {registry}/{repository}:{tag}" }],
             "settings": { "type": "object" },
-            "limits": { "memoryBytesMax": 1_048_576, "callSecondsMax": 0.5 },
+            "limits": { "memoryBytes": 1_048_576, "timeMs": 500 },
         });
         assert_eq!(spec.to_json(), expected);
     }

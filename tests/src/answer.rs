@@ -35,7 +35,12 @@ impl Answer {
     #[track_caller]
     pub fn expect_error(self, status: u16, code: &str, message: &str) {
         let answer = self.expect(status);
-        assert!(answer.body.len() <= 8_000, "{}: the body has {} bytes", answer.asked, answer.body.len());
+        assert!(
+            answer.body.len() <= 8_000,
+            "{}: the body has {} bytes",
+            answer.asked,
+            answer.body.len()
+        );
         let error = &answer.json()["errors"][0];
         assert_eq!(error["code"], code, "{}: {}", answer.asked, answer.text());
         let said = error["message"].as_str().unwrap_or_default();
@@ -45,13 +50,20 @@ impl Answer {
     /// Returns a header, or the empty text.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// Returns all values of a header.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect()
+        self.headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect()
     }
 
     /// Returns the body as text.

@@ -38,14 +38,26 @@ impl TestGateway {
     /// # Panics
     /// Where a file cannot be read, and says how to build it.
     pub async fn with_plugins(config: &str, files: &[&Path]) -> Self {
-        let (data, plugins) = (tempfile::tempdir().expect("a temporary folder"), tempfile::tempdir().expect("a temporary folder"));
+        let (data, plugins) = (
+            tempfile::tempdir().expect("a temporary folder"),
+            tempfile::tempdir().expect("a temporary folder"),
+        );
         for file in files {
             let name = file.file_name().expect("a plugin is a file");
             std::fs::copy(file, plugins.path().join(name))
                 .unwrap_or_else(|error| panic!("{}: {error}; run cargo xtask guests", file.display()));
         }
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        let mut gateway = Self { app: None, data, plugins, config: config.to_owned(), client };
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client");
+        let mut gateway = Self {
+            app: None,
+            data,
+            plugins,
+            config: config.to_owned(),
+            client,
+        };
         gateway.begin().await;
         gateway
     }
@@ -109,7 +121,12 @@ impl TestGateway {
         let response = request.send().await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
-        Answer { status, headers, body, asked }
+        Answer {
+            status,
+            headers,
+            body,
+            asked,
+        }
     }
 
     /// Gets a path.
@@ -132,7 +149,10 @@ impl TestGateway {
         let content = content.into();
         let digest = digest(&content);
         let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
-        let answer = self.send("POST", &path, &[("content-type", "application/octet-stream")], content).await.expect(201);
+        let answer = self
+            .send("POST", &path, &[("content-type", "application/octet-stream")], content)
+            .await
+            .expect(201);
         assert_eq!(answer.header("docker-content-digest"), digest);
         digest
     }
@@ -140,7 +160,13 @@ impl TestGateway {
     /// Sends a manifest, under the media type that it names itself.
     pub async fn put_manifest(&self, repository: &str, reference: &str, manifest: &Value) -> Answer {
         let kind = manifest["mediaType"].as_str().unwrap_or(crate::MANIFEST);
-        self.send("PUT", &format!("/v2/{repository}/manifests/{reference}"), &[("content-type", kind)], manifest.to_string()).await
+        self.send(
+            "PUT",
+            &format!("/v2/{repository}/manifests/{reference}"),
+            &[("content-type", kind)],
+            manifest.to_string(),
+        )
+        .await
     }
 
     /// Pushes an image of a config and layers with everything it names, and returns the digest of its manifest.
@@ -149,7 +175,10 @@ impl TestGateway {
         for layer in layers {
             self.push_blob(repository, *layer).await;
         }
-        let answer = self.put_manifest(repository, tag, &crate::manifest(b"{}", layers)).await.expect(201);
+        let answer = self
+            .put_manifest(repository, tag, &crate::manifest(b"{}", layers))
+            .await
+            .expect(201);
         answer.header("docker-content-digest").to_owned()
     }
 }

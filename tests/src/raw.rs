@@ -24,7 +24,10 @@ pub async fn raw(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
 /// Where the gateway cannot be reached.
 pub async fn truncated(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(address).await.expect("the gateway listens");
-    stream.write_all(request.as_ref()).await.expect("the gateway takes the request");
+    stream
+        .write_all(request.as_ref())
+        .await
+        .expect("the gateway takes the request");
     stream.shutdown().await.expect("the connection can be half closed");
     rest(stream).await
 }

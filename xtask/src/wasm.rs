@@ -93,6 +93,8 @@ fn ensure_distribution() -> anyhow::Result<()> {
             DISTRIBUTION_PACKAGES.join(" and ")
         )
     };
+    // The lists may be stale, or there may be none; whether the packages are to be had shows in the installation.
+    let _ = Command::new("apt-get").args(["update", "-q"]).status();
     let mut apt = Command::new("apt-get");
     apt.args(["install", "-y", "--no-install-recommends"])
         .args(DISTRIBUTION_PACKAGES)

@@ -1,4 +1,5 @@
 //! What the components that were built show of themselves.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

@@ -3,7 +3,9 @@
 use super::*;
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::from_parts(Path::new("portolan.toml"), text, variables, Overrides::default())
 }
 
@@ -18,7 +20,9 @@ fn every_key_is_explained() {
     let mut commented = true;
     for line in DEFAULT.lines() {
         let key = line.trim_start_matches("# ");
-        let is_key = key.split_once(" = ").is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+        let is_key = key
+            .split_once(" = ")
+            .is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
         assert!(!is_key || commented, "{line}");
         commented = line.starts_with('#') || (is_key && commented);
     }
@@ -32,15 +36,27 @@ fn bad_files_are_refused_with_the_place_and_what_was_expected() {
             assert!(error.contains(expected), "{text}: {error}");
         }
     };
-    check("[http]\nlisten = \"127.0.0.1:0\"\nlsten = 1\n", &["portolan.toml", "line 3", "unknown field `lsten`", "`listen`"]);
+    check(
+        "[http]\nlisten = \"127.0.0.1:0\"\nlsten = 1\n",
+        &["portolan.toml", "line 3", "unknown field `lsten`", "`listen`"],
+    );
     check("[http]\nlisten = 5000\n", &["line 2", "socket address"]);
-    check("[registry]\nmanifest_bytes_max = \"4 megs\"\n", &["line 2", "is not a size such as"]);
+    check(
+        "[registry]\nmanifest_bytes_max = \"4 megs\"\n",
+        &["line 2", "is not a size such as"],
+    );
     check("[registry]\nupload_idle_max = 5\n", &["line 2", "invalid type: integer"]);
-    check("[registry]\nmissing_references = \"maybe\"\n", &["line 2", "`reject` or `accept`"]);
+    check(
+        "[registry]\nmissing_references = \"maybe\"\n",
+        &["line 2", "`reject` or `accept`"],
+    );
     check("[nothing]\n", &["line 1", "unknown field `nothing`"]);
     check("[http\n", &["line 1"]);
     check("[log]\nformat = \"xml\"\n", &["`text` or `json`"]);
-    check("[plugins.limits]\nmemory = \"1 MiB\"\n", &["unknown field `memory`", "memory_bytes_max"]);
+    check(
+        "[plugins.limits]\nmemory = \"1 MiB\"\n",
+        &["unknown field `memory`", "memory_bytes_max"],
+    );
 }
 
 #[test]
@@ -59,14 +75,20 @@ fn the_environment_wins_over_the_file() {
     );
     let config = config.unwrap();
     assert_eq!(config.listen.port(), 2);
-    assert_eq!((config.registry.push_tags_max, config.registry.upload_idle_max), (7, Duration::from_secs(7_200)));
+    assert_eq!(
+        (config.registry.push_tags_max, config.registry.upload_idle_max),
+        (7, Duration::from_secs(7_200))
+    );
     assert_eq!(config.anonymous, Grants::all_but(["secret".to_owned()]));
 }
 
 #[test]
 fn a_bad_environment_names_its_variables() {
     let error = load("", &[("PORTOLAN_HTTP__LSTEN", "x")]).unwrap_err().to_string();
-    assert!(error.contains("PORTOLAN_HTTP__LSTEN") && error.contains("unknown field `lsten`"), "{error}");
+    assert!(
+        error.contains("PORTOLAN_HTTP__LSTEN") && error.contains("unknown field `lsten`"),
+        "{error}"
+    );
     let error = load("", &[("PORTOLAN_HTTP__LISTEN__X", "x")]).unwrap_err().to_string();
     assert!(error.contains("PORTOLAN_HTTP__LISTEN__X"), "{error}");
 }
@@ -81,6 +103,8 @@ fn listening_beyond_this_machine_has_to_be_asked_for() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = Config::load(Some(Path::new("no/such/file.toml")), Overrides::default()).unwrap_err().to_string();
+    let error = Config::load(Some(Path::new("no/such/file.toml")), Overrides::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("no/such/file.toml"), "{error}");
 }

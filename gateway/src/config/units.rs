@@ -51,14 +51,18 @@ fn time(text: &str) -> Option<Duration> {
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        size(&text).map(Self).ok_or_else(|| D::Error::custom(format!("{text:?} is not a size such as \"64 MiB\" or \"10 GB\"")))
+        size(&text)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("{text:?} is not a size such as \"64 MiB\" or \"10 GB\"")))
     }
 }
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        time(&text).map(Self).ok_or_else(|| D::Error::custom(format!("{text:?} is not a time such as \"500ms\", \"30s\" or \"24h\"")))
+        time(&text)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("{text:?} is not a time such as \"500ms\", \"30s\" or \"24h\"")))
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     oci::{Digest, ErrorCode, Reference, Repository, Tag},
-    plugin_host::{CallError, KnownType},
+    plugin_host::{CallError, KnownType, ViewSpec},
     registry::{Artifact, ArtifactRecord, Finding, Reader, SARIF_MEDIA_TYPE, sarif},
 };
 
@@ -32,7 +32,9 @@ pub(super) fn artifact(call: &Call<'_>, repository: &Repository, reference: &Ref
     let known = call.gateway.plugins.known(&record.candidates);
     let base = format!("/v2/{repository}/_portolan/artifacts/{}", artifact.digest);
     let views = known.as_ref().map_or_else(Vec::new, |known| views(known, &base));
-    let commands = known.as_ref().map_or_else(Vec::new, |known| commands(known, call, repository, reference, &record));
+    let commands = known
+        .as_ref()
+        .map_or_else(Vec::new, |known| commands(known, call, repository, reference, &record));
     Ok(json(&json!({
         "repository": repository.as_str(),
         "digest": artifact.digest,
@@ -61,13 +63,29 @@ pub(super) async fn view(call: &Call<'_>, repository: &Repository, reference: &R
     let artifact = reader.open(repository, reference)?;
     let options = call.query();
     if options.len() > OPTIONS_MAX {
-        return Err(HttpError::bad_request(ErrorCode::Unsupported, format!("a view takes at most {OPTIONS_MAX} options")));
+        return Err(HttpError::bad_request(
+            ErrorCode::Unsupported,
+            format!("a view takes at most {OPTIONS_MAX} options"),
+        ));
     }
     let rendered = call.gateway.plugins.render(artifact, reader, view, options).await?;
     let etag = format!("\"{}\"", Digest::sha256(&rendered.body).hex());
-    let unchanged = call.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag));
-    let (length, body) = (rendered.body.len(), if call.is_head() { Body::empty() } else { Body::from(rendered.body) });
-    let mut response = if unchanged { answer(304, "", Body::empty()) } else { Response::new(body) };
+    let unchanged = call
+        .header(header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag));
+    let (length, body) = (
+        rendered.body.len(),
+        if call.is_head() {
+            Body::empty()
+        } else {
+            Body::from(rendered.body)
+        },
+    );
+    let mut response = if unchanged {
+        answer(304, "", Body::empty())
+    } else {
+        Response::new(body)
+    };
     let headers = response.headers_mut();
     headers.insert(header::ETAG, value(etag));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -77,7 +95,10 @@ pub(super) async fn view(call: &Call<'_>, repository: &Repository, reference: &R
     }
     // What a plugin renders comes from whoever pushed the artifact: a browser must not run it in the name of this registry.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"),
+    );
     Ok(response)
 }
 
@@ -94,15 +115,23 @@ pub(super) fn findings(call: &Call<'_>, repository: &Repository, reference: &Ref
     let name = stamp.map_or("portolan", |stamp| stamp.plugin.as_str());
     let version = known.as_ref().map_or("", |known| known.version.as_str());
     let mut response = Response::new(Body::from(sarif(name, version, &findings)));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(SARIF_MEDIA_TYPE));
-    response.headers_mut().insert(HeaderName::from_static("portolan-scanned"), value(if record.scanned.is_some() { "yes" } else { "no" }));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(SARIF_MEDIA_TYPE));
+    response.headers_mut().insert(
+        HeaderName::from_static("portolan-scanned"),
+        value(if record.scanned.is_some() { "yes" } else { "no" }),
+    );
     Ok(response)
 }
 
 /// `GET /v2/{repository}/_portolan/artifacts/{reference}/compare/{reference}?repository=`
 pub(super) async fn compare(call: &Call<'_>, repository: &Repository, before: &Reference, after: &Reference) -> Answer {
     let reader = call.reader();
-    let other = call.parameter("repository").map(|other| other.parse::<Repository>()).transpose()?;
+    let other = call
+        .parameter("repository")
+        .map(|other| other.parse::<Repository>())
+        .transpose()?;
     let before = reader.open(repository, before)?;
     let after = reader.open(other.as_ref().unwrap_or(repository), after)?;
     let side = |artifact: &Artifact| json!({ "repository": artifact.repository.as_str(), "digest": artifact.digest });
@@ -118,7 +147,9 @@ impl From<CallError> for HttpError {
             CallError::NoPlugin | CallError::NoCapability { .. } | CallError::NoView { .. } => {
                 Self::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, message)
             }
-            CallError::Guest { code, .. } if code == "not-found" => Self::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, message),
+            CallError::Guest { code, .. } if code == "not-found" => {
+                Self::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, message)
+            }
             CallError::Guest { .. } => Self::bad_request(ErrorCode::Unsupported, message),
             CallError::Failed { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::ManifestInvalid, message),
             CallError::Unavailable { retry_after_seconds, .. } => Self::unavailable(message, *retry_after_seconds),
@@ -128,22 +159,31 @@ impl From<CallError> for HttpError {
 
 fn entry(record: &ArtifactRecord) -> Value {
     let Some(entry) = &record.entry else { return Value::Null };
-    let mut entry_json = json!(entry);
-    entry_json["document"] = serde_json::from_str(&entry.document).unwrap_or_default();
-    entry_json
+    let document: Value = serde_json::from_str(&entry.document).unwrap_or_default();
+    with(json!(entry), "document", document)
 }
 
 fn views(known: &KnownType, base: &str) -> Vec<Value> {
-    let view = |view: &crate::plugin_host::ViewSpec| {
-        let mut shown = json!(view);
-        shown["url"] = format!("{base}/views/{}", view.name).into();
-        shown
-    };
-    known.views.iter().map(view).collect()
+    let url = |view: &ViewSpec| format!("{base}/views/{}", view.name).into();
+    known.views.iter().map(|view| with(json!(view), "url", url(view))).collect()
+}
+
+/// Sets a member of an object.
+fn with(mut object: Value, name: &str, value: Value) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
+    object
 }
 
 /// Fills in the plugin's command templates. One that names a tag is left out where the artifact has none.
-fn commands(known: &KnownType, call: &Call<'_>, repository: &Repository, reference: &Reference, record: &ArtifactRecord) -> Vec<Value> {
+fn commands(
+    known: &KnownType,
+    call: &Call<'_>,
+    repository: &Repository,
+    reference: &Reference,
+    record: &ArtifactRecord,
+) -> Vec<Value> {
     let origin = call.origin();
     let registry = origin.split_once("://").map_or(origin.as_str(), |(_, authority)| authority);
     let name = repository.as_str().rsplit('/').next().unwrap_or_default();
@@ -165,11 +205,15 @@ fn commands(known: &KnownType, call: &Call<'_>, repository: &Repository, referen
         }
     };
     let commands = known.commands.iter();
-    commands.filter_map(|command| Some(json!({ "title": command.title, "command": fill(&command.command)? }))).collect()
+    commands
+        .filter_map(|command| Some(json!({ "title": command.title, "command": fill(&command.command)? })))
+        .collect()
 }
 
 fn by_severity(findings: &[Finding]) -> Value {
-    let mut counts: BTreeMap<&str, usize> = ["critical", "high", "medium", "low", "info"].map(|severity| (severity, 0)).into();
+    let mut counts: BTreeMap<&str, usize> = ["critical", "high", "medium", "low", "info"]
+        .map(|severity| (severity, 0))
+        .into();
     for finding in findings {
         *counts.entry(finding.severity.as_str()).or_default() += 1;
     }
@@ -179,9 +223,17 @@ fn by_severity(findings: &[Finding]) -> Value {
 /// Returns what the artifact points to and what points to it, as far as the caller may see it.
 fn references(reader: &Reader, artifact: &Artifact, record: &ArtifactRecord) -> Result<Value, HttpError> {
     let (repository, digest) = (&artifact.repository, &artifact.digest);
-    let mut to: Vec<Value> = record.entry.iter().flat_map(|entry| entry.references.iter().map(|reference| json!(reference))).collect();
+    let mut to: Vec<Value> = record
+        .entry
+        .iter()
+        .flat_map(|entry| entry.references.iter().map(|reference| json!(reference)))
+        .collect();
     let manifest = &artifact.manifest;
-    let named = manifest.subject.iter().map(|subject| ("subject", subject)).chain(manifest.manifests.iter().map(|child| ("manifest", child)));
+    let named = manifest
+        .subject
+        .iter()
+        .map(|subject| ("subject", subject))
+        .chain(manifest.manifests.iter().map(|child| ("manifest", child)));
     to.extend(named.take(RELATED_MAX).map(|(kind, descriptor)| {
         json!({ "kind": kind, "target": format!("{repository}@{}", descriptor.digest), "digest": descriptor.digest, "mediaType": descriptor.media_type })
     }));

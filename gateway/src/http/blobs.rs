@@ -27,7 +27,9 @@ pub(super) async fn get(call: &Call<'_>, repository: &Repository, digest: &Diges
         return Ok(described(answer(304, "", Body::empty()), &blob));
     }
     // A range that was asked for on the condition of another version is not wanted.
-    let unchanged = call.header(header::IF_RANGE).is_none_or(|tag| tag.trim_matches('"') == digest.as_str());
+    let unchanged = call
+        .header(header::IF_RANGE)
+        .is_none_or(|tag| tag.trim_matches('"') == digest.as_str());
     let range = call.header(header::RANGE).filter(|_| unchanged);
     match range::wanted(range, blob.size) {
         Wanted::Whole => content(call, &blob, 0..blob.size, StatusCode::OK).await,

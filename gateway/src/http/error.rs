@@ -37,7 +37,13 @@ pub(super) struct HttpError {
 
 impl HttpError {
     pub(super) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status, code: Some(code), message: message.into(), detail: Value::Null, headers: Vec::new() }
+        Self {
+            status,
+            code: Some(code),
+            message: message.into(),
+            detail: Value::Null,
+            headers: Vec::new(),
+        }
     }
 
     pub(super) fn bad_request(code: ErrorCode, message: impl Into<String>) -> Self {
@@ -168,7 +174,11 @@ impl From<RegistryError> for HttpError {
             E::Storage(_) | E::Metadata(_) => return Self::internal(&error),
         };
         let error = Self::new(status, code, message);
-        if status == StatusCode::TOO_MANY_REQUESTS { error.with(header::RETRY_AFTER, HeaderValue::from_static("30")) } else { error }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            error.with(header::RETRY_AFTER, HeaderValue::from_static("30"))
+        } else {
+            error
+        }
     }
 }
 
@@ -178,12 +188,13 @@ fn full(error: &RegistryError) -> HttpError {
     HttpError {
         status: StatusCode::INSUFFICIENT_STORAGE,
         code: None,
-        message: "the gateway's storage is full; what was stored before is safe. Ask the operator to free some space, then repeat".into(),
+        message:
+            "the gateway's storage is full; what was stored before is safe. Ask the operator to free some space, then repeat"
+                .into(),
         detail: Value::Null,
         headers: Vec::new(),
     }
 }
-
 
 fn rejected(rejection: &Rejection) -> HttpError {
     match rejection {
@@ -204,15 +215,22 @@ fn rejected(rejection: &Rejection) -> HttpError {
             let message = format!("plugin {plugin} could not judge this artifact: {reason}. Nothing was stored");
             HttpError::bad_request(ErrorCode::ManifestInvalid, message)
         }
-        Rejection::Unavailable { plugin, reason, retry_after_seconds } => {
-            HttpError::unavailable(format!("plugin {plugin} cannot judge this artifact now: {reason}. Nothing was stored"), *retry_after_seconds)
-        }
+        Rejection::Unavailable {
+            plugin,
+            reason,
+            retry_after_seconds,
+        } => HttpError::unavailable(
+            format!("plugin {plugin} cannot judge this artifact now: {reason}. Nothing was stored"),
+            *retry_after_seconds,
+        ),
     }
 }
 
 /// Words the first finding, with its place, and how many more there are.
 pub(super) fn first_and_count(findings: &[Finding]) -> String {
-    let Some(first) = findings.first() else { return ", without saying why".into() };
+    let Some(first) = findings.first() else {
+        return ", without saying why".into();
+    };
     let more = match findings.len() - 1 {
         0 => String::new(),
         1 => " (and 1 more finding)".into(),
@@ -253,11 +271,20 @@ mod tests {
     #[test]
     fn bodies_stay_below_what_clients_read() {
         let findings: Vec<Finding> = (0..1_000).map(|n| finding(&format!("{n} {}", "ä\"".repeat(400)))).collect();
-        let refused = Rejection::Refused { plugin: "p".into(), tag: None, findings };
+        let refused = Rejection::Refused {
+            plugin: "p".into(),
+            tag: None,
+            findings,
+        };
         let body = rejected(&refused).body();
         assert!(body.len() <= BODY_BYTES_MAX, "{}", body.len());
         let body: Value = serde_json::from_str(&body).unwrap();
-        assert!(body["errors"][0]["message"].as_str().unwrap().contains("and 999 more findings"));
+        assert!(
+            body["errors"][0]["message"]
+                .as_str()
+                .unwrap()
+                .contains("and 999 more findings")
+        );
         assert!(!body["errors"][0]["detail"]["findings"].as_array().unwrap().is_empty());
     }
 }

@@ -9,7 +9,7 @@ use super::{
     request::{Call, json, next_link},
 };
 use crate::{
-    oci::ErrorCode,
+    oci::{ErrorCode, Tag},
     registry::{EntryCursor, EntryItem},
 };
 
@@ -57,7 +57,9 @@ pub(super) fn plugins(call: &Call<'_>) -> Answer {
 pub(super) fn plugin(call: &Call<'_>, name: &str) -> Answer {
     match call.gateway.plugins.plugin(name) {
         Some(plugin) => Ok(json(&json!(plugin))),
-        None => Err(HttpError::not_found("there is no plugin of this name; /v2/_portolan/plugins lists all")),
+        None => Err(HttpError::not_found(
+            "there is no plugin of this name; /v2/_portolan/plugins lists all",
+        )),
     }
 }
 
@@ -67,7 +69,10 @@ pub(super) fn search(call: &Call<'_>) -> Answer {
     let n = call.page()?.max(1);
     let query = call.parameter("q").unwrap_or_default();
     if query.len() > QUERY_BYTES_MAX {
-        return Err(refuse(&format!("parameter q has {} bytes; at most {QUERY_BYTES_MAX} are allowed", query.len())));
+        return Err(refuse(&format!(
+            "parameter q has {} bytes; at most {QUERY_BYTES_MAX} are allowed",
+            query.len()
+        )));
     }
     let kind = call.parameter("type").filter(|kind| !kind.is_empty());
     let after = match call.parameter("last") {
@@ -80,7 +85,9 @@ pub(super) fn search(call: &Call<'_>) -> Answer {
         let (n, last) = (n.to_string(), format!("{repository}@{digest}"));
         let mut parameters = vec![("n", n.as_str()), ("last", last.as_str()), ("q", query.as_str())];
         parameters.extend(kind.as_deref().map(|kind| ("type", kind)));
-        response.headers_mut().insert(header::LINK, next_link("/v2/_portolan/search", &parameters));
+        response
+            .headers_mut()
+            .insert(header::LINK, next_link("/v2/_portolan/search", &parameters));
     }
     Ok(response)
 }
@@ -96,18 +103,18 @@ fn result(item: &EntryItem) -> Value {
         "repository": item.repository.as_str(),
         "digest": item.digest,
         "type": item.artifact_type,
-        "tags": item.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(),
-        "title": entry["title"],
-        "version": entry["version"],
-        "summary": entry["summary"],
-        "keywords": entry["keywords"],
+        "tags": item.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
+        "title": entry.get("title"),
+        "version": entry.get("version"),
+        "summary": entry.get("summary"),
+        "keywords": entry.get("keywords"),
     })
 }
 
 /// Answers a page of a list that is at hand, sorted by one member.
 fn paged(call: &Call<'_>, name: &str, mut items: Vec<Value>, key: &str) -> Answer {
     let n = call.page()?;
-    let key_of = |item: &Value| item[key].as_str().unwrap_or_default().to_owned();
+    let key_of = |item: &Value| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     items.sort_by_key(key_of);
     if let Some(last) = call.parameter("last") {
         items.retain(|item| key_of(item) > last);

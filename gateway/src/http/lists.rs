@@ -9,7 +9,7 @@ use super::{
     request::{Call, answer, json, next_link},
 };
 use crate::{
-    oci::{Digest, Repository, media_types},
+    oci::{Digest, Repository, Tag, media_types},
     registry::ReferrerRecord,
 };
 
@@ -24,7 +24,10 @@ pub(super) fn catalog(call: &Call<'_>) -> Answer {
     let names: Vec<&str> = repositories.iter().map(Repository::as_str).collect();
     let mut response = json(&json!({ "repositories": names }));
     if let (true, Some(last)) = (more, names.last()) {
-        response.headers_mut().insert(header::LINK, next_link("/v2/_catalog", &[("n", &n.to_string()), ("last", last)]));
+        response.headers_mut().insert(
+            header::LINK,
+            next_link("/v2/_catalog", &[("n", &n.to_string()), ("last", last)]),
+        );
     }
     Ok(response)
 }
@@ -35,11 +38,13 @@ pub(super) fn tags(call: &Call<'_>, repository: &Repository) -> Answer {
     let mut tags = call.reader().tags(repository, call.parameter("last").as_deref(), n + 1)?;
     let more = tags.len() > n;
     tags.truncate(n);
-    let names: Vec<&str> = tags.iter().map(|tag| tag.as_str()).collect();
+    let names: Vec<&str> = tags.iter().map(Tag::as_str).collect();
     let mut response = json(&json!({ "name": repository.as_str(), "tags": names }));
     if let (true, Some(last)) = (more, names.last()) {
         let path = format!("/v2/{repository}/tags/list");
-        response.headers_mut().insert(header::LINK, next_link(&path, &[("n", &n.to_string()), ("last", last)]));
+        response
+            .headers_mut()
+            .insert(header::LINK, next_link(&path, &[("n", &n.to_string()), ("last", last)]));
     }
     Ok(response)
 }
@@ -48,8 +53,14 @@ pub(super) fn tags(call: &Call<'_>, repository: &Repository) -> Answer {
 pub(super) fn referrers(call: &Call<'_>, repository: &Repository, subject: &Digest) -> Answer {
     let n = call.page()?.max(1);
     let wanted = call.parameter("artifactType").filter(|wanted| !wanted.is_empty());
-    let after = call.parameter("last").map(|last| last.parse::<Digest>()).transpose().map_err(HttpError::from)?;
-    let mut found = call.reader().referrers(repository, subject, wanted.as_deref(), after.as_ref(), n + 1)?;
+    let after = call
+        .parameter("last")
+        .map(|last| last.parse::<Digest>())
+        .transpose()
+        .map_err(HttpError::from)?;
+    let mut found = call
+        .reader()
+        .referrers(repository, subject, wanted.as_deref(), after.as_ref(), n + 1)?;
     let more = found.len() > n;
     found.truncate(n);
     let manifests: Vec<Value> = found.iter().map(descriptor).collect();
@@ -57,7 +68,9 @@ pub(super) fn referrers(call: &Call<'_>, repository: &Repository, subject: &Dige
     // Some clients compare this type to the letter.
     let mut response = answer(200, media_types::OCI_INDEX, index.to_string());
     if wanted.is_some() {
-        response.headers_mut().insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
+        response
+            .headers_mut()
+            .insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
     }
     if let (true, Some(last)) = (more, found.last()) {
         let n = n.to_string();
@@ -76,7 +89,12 @@ fn descriptor(referrer: &ReferrerRecord) -> Value {
         "size": referrer.size,
     });
     if let Some(descriptor) = descriptor.as_object_mut() {
-        descriptor.extend(referrer.artifact_type.as_ref().map(|kind| ("artifactType".to_owned(), kind.as_str().into())));
+        descriptor.extend(
+            referrer
+                .artifact_type
+                .as_ref()
+                .map(|kind| ("artifactType".to_owned(), kind.as_str().into())),
+        );
         let annotations: serde_json::Map<String, Value> = serde_json::from_str(&referrer.annotations).unwrap_or_default();
         if !annotations.is_empty() {
             descriptor.insert("annotations".into(), annotations.into());

@@ -42,7 +42,10 @@ pub(super) fn head(call: &Call<'_>, repository: &Repository, reference: &Referen
     if not_modified(call, &head.digest) {
         return Ok(described(answer(304, "", Body::empty()), &head.digest, reference));
     }
-    let mut response = typed(described(Response::new(Body::empty()), &head.digest, reference), &head.media_type);
+    let mut response = typed(
+        described(Response::new(Body::empty()), &head.digest, reference),
+        &head.media_type,
+    );
     response.headers_mut().insert(header::CONTENT_LENGTH, head.size.into());
     Ok(response)
 }
@@ -54,9 +57,16 @@ pub(super) async fn put(call: Call<'_>, repository: &Repository, reference: Refe
     let tags = extra_tags(&call)?;
     let asked: Vec<Tag> = tags.clone();
     let content_type = call.header(header::CONTENT_TYPE).map(str::to_owned);
-    let bytes = call.into_bytes("the manifest", gateway.registry.config().manifest_bytes_max).await?;
+    let bytes = call
+        .into_bytes("the manifest", gateway.registry.config().manifest_bytes_max)
+        .await?;
     let location = format!("/v2/{repository}/manifests/{reference}");
-    let push = ManifestPush { reference, tags, content_type, bytes };
+    let push = ManifestPush {
+        reference,
+        tags,
+        content_type,
+        bytes,
+    };
     let pushed = gateway.registry.put_manifest(&caller, repository, push).await?;
     let mut response = answer(201, "", Body::empty());
     let headers = response.headers_mut();
@@ -74,21 +84,31 @@ pub(super) async fn put(call: Call<'_>, repository: &Repository, reference: Refe
 
 /// `DELETE /v2/{repository}/manifests/{reference}`
 pub(super) async fn delete(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
-    call.gateway.registry.delete_manifest(&call.caller, repository, reference).await?;
+    call.gateway
+        .registry
+        .delete_manifest(&call.caller, repository, reference)
+        .await?;
     Ok(answer(202, "", Body::empty()))
 }
 
 /// Reads the tags of `?tag=a&tag=b`.
 fn extra_tags(call: &Call<'_>) -> Result<Vec<Tag>, HttpError> {
     let tags = call.query().into_iter().filter(|(key, _)| key == "tag");
-    tags.map(|(_, tag)| tag.parse::<Tag>().map_err(|error| HttpError::bad_request(ErrorCode::ManifestInvalid, error.to_string()))).collect()
+    tags.map(|(_, tag)| {
+        tag.parse::<Tag>()
+            .map_err(|error| HttpError::bad_request(ErrorCode::ManifestInvalid, error.to_string()))
+    })
+    .collect()
 }
 
 /// Tells what a plugin had to say about a push that it accepted, as far as it fits.
 fn append_warnings(headers: &mut HeaderMap, findings: &[Finding]) {
     let mut room = WARNINGS_BYTES_MAX;
     for finding in findings {
-        let text: String = worded(finding).chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+        let text: String = worded(finding)
+            .chars()
+            .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
+            .collect();
         let warning = format!("299 - \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
         match room.checked_sub(warning.len()) {
             Some(left) => room = left,
@@ -100,20 +120,30 @@ fn append_warnings(headers: &mut HeaderMap, findings: &[Finding]) {
 
 /// Says whether the client has this content already (RFC 9110, section 13.1.2).
 pub(super) fn not_modified(call: &Call<'_>, digest: &Digest) -> bool {
-    let Some(tags) = call.header(header::IF_NONE_MATCH) else { return false };
-    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == digest.as_str())
+    let Some(tags) = call.header(header::IF_NONE_MATCH) else {
+        return false;
+    };
+    tags.split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == digest.as_str())
 }
 
 fn described(mut response: Response<Body>, digest: &Digest, reference: &Reference) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_DIGEST, value(digest.as_str()));
     headers.insert(header::ETAG, value(format!("\"{digest}\"")));
-    let caching = if matches!(reference, Reference::Digest(_)) { IMMUTABLE } else { REVALIDATE };
+    let caching = if matches!(reference, Reference::Digest(_)) {
+        IMMUTABLE
+    } else {
+        REVALIDATE
+    };
     headers.insert(header::CACHE_CONTROL, caching);
     response
 }
 
 fn typed(mut response: Response<Body>, media_type: &MediaType) -> Response<Body> {
-    response.headers_mut().insert(header::CONTENT_TYPE, value(media_type.as_str()));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, value(media_type.as_str()));
     response
 }

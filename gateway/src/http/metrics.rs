@@ -39,12 +39,21 @@ impl Metrics {
         let requests = Family::default();
         registry.register("http_requests", "Requests that were answered", requests.clone());
         let bytes = Family::default();
-        registry.register("http_response_bytes", "Bytes of the bodies of answers, by their announced length", bytes.clone());
+        registry.register(
+            "http_response_bytes",
+            "Bytes of the bodies of answers, by their announced length",
+            bytes.clone(),
+        );
         // From half a millisecond to about 65 seconds.
         let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.0005, 2.0, 18));
         let seconds = Family::new_with_constructor(histogram);
         registry.register("http_request_seconds", "Time until the answer began", seconds.clone());
-        Self { registry, requests, bytes, seconds }
+        Self {
+            registry,
+            requests,
+            bytes,
+            seconds,
+        }
     }
 
     pub(super) fn request(&self, route: &'static str, method: &str, status: u16, bytes: u64, took: Duration) {

@@ -21,12 +21,22 @@ mod tests {
         let document: Value = serde_json::from_str(DOCUMENT).unwrap();
         let digest = crate::oci::Digest::sha256(b"").to_string();
         for (path, operations) in document["paths"].as_object().unwrap() {
-            let path = path.replace("{repository}", "team/a").replace("{digest}", &digest).replace("{reference}", "v1");
-            let path = path.replace("{other}", "v2").replace("{session}", "0").replace("{view}", "x").replace("{name}", "x");
+            let path = path
+                .replace("{repository}", "team/a")
+                .replace("{digest}", &digest)
+                .replace("{reference}", "v1");
+            let path = path
+                .replace("{other}", "v2")
+                .replace("{session}", "0")
+                .replace("{view}", "x")
+                .replace("{name}", "x");
             let route = route::parse(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
             assert!(!matches!(route, route::Route::Service(..)), "{path}");
             for (method, operation) in operations.as_object().unwrap() {
-                assert!(operation["summary"].is_string() && operation["responses"].is_object(), "{method} {path}");
+                assert!(
+                    operation["summary"].is_string() && operation["responses"].is_object(),
+                    "{method} {path}"
+                );
             }
         }
     }

@@ -37,7 +37,11 @@ pub(super) fn ready(call: &Call<'_>) -> Answer {
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the metadata does not answer");
             let message = "the gateway's metadata does not answer; its log says why";
-            Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooManyRequests, message))
+            Err(HttpError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::TooManyRequests,
+                message,
+            ))
         }
     }
 }
@@ -47,5 +51,9 @@ pub(super) fn metrics(call: &Call<'_>) -> Answer {
     let mut text = call.gateway.metrics.text();
     text.push_str(&call.gateway.plugins.metrics_text());
     text.push_str("# EOF\n");
-    Ok(answer(200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text))
+    Ok(answer(
+        200,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        text,
+    ))
 }

@@ -15,8 +15,12 @@ pub(super) enum Wanted {
 
 /// Reads a `Range` header for content of `size` bytes.
 pub(super) fn wanted(header: Option<&str>, size: u64) -> Wanted {
-    let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else { return Wanted::Whole };
-    let Some((first, last)) = spec.split_once('-').filter(|_| !spec.contains(',')) else { return Wanted::Whole };
+    let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else {
+        return Wanted::Whole;
+    };
+    let Some((first, last)) = spec.split_once('-').filter(|_| !spec.contains(',')) else {
+        return Wanted::Whole;
+    };
     let number = |text: &str| text.trim().parse::<u64>();
     let range = match (first.trim(), last.trim()) {
         ("", last) => match number(last) {
@@ -32,14 +36,20 @@ pub(super) fn wanted(header: Option<&str>, size: u64) -> Wanted {
             _ => return Wanted::Whole,
         },
     };
-    if range.start < range.end { Wanted::Part(range) } else { Wanted::Unsatisfiable }
+    if range.start < range.end {
+        Wanted::Part(range)
+    } else {
+        Wanted::Unsatisfiable
+    }
 }
 
 /// Reads the `Content-Range` of a chunk: `first-last`, or the form of RFC 9110 with `bytes` in front and a size behind. Returns the first
 /// byte and the length.
 pub(super) fn chunk(header: &str) -> Option<(u64, u64)> {
     let spec = header.trim();
-    let spec = spec.strip_prefix("bytes").map_or(spec, |rest| rest.trim_start_matches(['=', ' ']));
+    let spec = spec
+        .strip_prefix("bytes")
+        .map_or(spec, |rest| rest.trim_start_matches(['=', ' ']));
     let spec = spec.split('/').next()?;
     let (first, last) = spec.split_once('-')?;
     let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);

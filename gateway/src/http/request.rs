@@ -41,7 +41,13 @@ impl<'a> Call<'a> {
         let caller = Caller::anonymous(gateway.anonymous.clone());
         let (head, body) = request.into_parts();
         let has_body = !axum::body::HttpBody::is_end_stream(&body);
-        Self { gateway, caller, head, body: Mutex::new(Frames(Some(body.into_data_stream()))), has_body }
+        Self {
+            gateway,
+            caller,
+            head,
+            body: Mutex::new(Frames(Some(body.into_data_stream()))),
+            has_body,
+        }
     }
 
     /// Returns what reads for the caller.
@@ -68,20 +74,27 @@ impl<'a> Call<'a> {
 
     /// Returns the parameters of the query, decoded, in their order.
     pub(super) fn query(&self) -> Vec<(String, String)> {
-        form_urlencoded::parse(self.head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect()
+        form_urlencoded::parse(self.head.uri.query().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect()
     }
 
     /// Returns the first parameter of a name.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         let query = self.head.uri.query()?;
-        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
     }
 
     /// Returns how many items the request wants in a page.
     pub(super) fn page(&self) -> Result<usize, HttpError> {
         let Some(n) = self.parameter("n") else { return Ok(PAGE_MAX) };
         let n: usize = n.parse().map_err(|_| {
-            HttpError::bad_request(ErrorCode::Unsupported, format!("parameter n has to be a number from 0 on, not {n:?}"))
+            HttpError::bad_request(
+                ErrorCode::Unsupported,
+                format!("parameter n has to be a number from 0 on, not {n:?}"),
+            )
         })?;
         Ok(n.min(PAGE_MAX))
     }
@@ -104,7 +117,11 @@ impl<'a> Call<'a> {
     /// Returns the body as a chunk of an upload, beginning where the request says.
     pub(super) fn into_chunk(self, start: Option<u64>) -> Chunk {
         let length = self.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        Chunk { start, length, body: self.into_stream() }
+        Chunk {
+            start,
+            length,
+            body: self.into_stream(),
+        }
     }
 
     /// Returns the body as it comes. It breaks off where the client pauses for too long.
@@ -120,7 +137,10 @@ impl<'a> Call<'a> {
                     frames.ended();
                     None
                 }
-                Err(_) => Some((Err(format!("nothing came for {} seconds", idle_max.as_secs())), frames.ended())),
+                Err(_) => Some((
+                    Err(format!("nothing came for {} seconds", idle_max.as_secs())),
+                    frames.ended(),
+                )),
             }
         });
         stream.boxed()
@@ -128,13 +148,25 @@ impl<'a> Call<'a> {
 
     /// Returns a small body as a whole.
     pub(super) async fn into_bytes(self, what: &'static str, bytes_max: u64) -> Result<Bytes, HttpError> {
-        let said = self.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or_default();
-        let too_large = |size: u64| Err(registry::RegistryError::TooLarge { what, size, max: bytes_max }.into());
+        let said = self
+            .header(header::CONTENT_LENGTH)
+            .and_then(|length| length.parse::<u64>().ok())
+            .unwrap_or_default();
+        let too_large = |size: u64| {
+            Err(registry::RegistryError::TooLarge {
+                what,
+                size,
+                max: bytes_max,
+            }
+            .into())
+        };
         if said > bytes_max {
             return too_large(said);
         }
         let mut stream = self.into_stream();
-        let Some(first) = stream.next().await else { return Ok(Bytes::new()) };
+        let Some(first) = stream.next().await else {
+            return Ok(Bytes::new());
+        };
         let first = first.map_err(registry::RegistryError::BodyBroken)?;
         // A small manifest comes in one frame, which then need not be copied.
         let mut body = BytesMut::from(first);
@@ -145,7 +177,11 @@ impl<'a> Call<'a> {
             }
             body.extend_from_slice(&piece);
         }
-        if body.len() as u64 > bytes_max { too_large(body.len() as u64) } else { Ok(body.freeze()) }
+        if body.len() as u64 > bytes_max {
+            too_large(body.len() as u64)
+        } else {
+            Ok(body.freeze())
+        }
     }
 }
 
@@ -182,7 +218,9 @@ async fn read_unwanted(mut frames: BodyDataStream) {
 }
 
 fn broken(error: &axum::Error) -> String {
-    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source()).last().map_or_else(String::new, ToString::to_string)
+    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
+        .last()
+        .map_or_else(String::new, ToString::to_string)
 }
 
 /// Returns an answer with a body at hand.
@@ -190,7 +228,9 @@ pub(super) fn answer(status: u16, content_type: &'static str, body: impl Into<Bo
     let mut response = Response::new(body.into());
     *response.status_mut() = status.try_into().unwrap_or_default();
     if !content_type.is_empty() {
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     response
 }
@@ -207,6 +247,8 @@ pub(super) fn value(text: impl AsRef<str>) -> HeaderValue {
 
 /// Returns the `Link` to the next page of a list (RFC 8288).
 pub(super) fn next_link(path: &str, parameters: &[(&str, &str)]) -> HeaderValue {
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(parameters)
+        .finish();
     value(format!("<{path}?{query}>; rel=\"next\""))
 }

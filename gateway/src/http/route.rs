@@ -102,7 +102,9 @@ pub(super) fn parse(path: &str) -> Result<Route, RouteError> {
 /// Decodes one segment once. What would name another path afterwards is refused.
 fn decode(segment: &str) -> Result<Cow<'_, str>, RouteError> {
     let refuse = || RouteError::Segment(segment.chars().take(80).collect());
-    let decoded = percent_encoding::percent_decode_str(segment).decode_utf8().map_err(|_| refuse())?;
+    let decoded = percent_encoding::percent_decode_str(segment)
+        .decode_utf8()
+        .map_err(|_| refuse())?;
     if matches!(decoded.as_ref(), "." | "..") || decoded.contains(['/', '\\', '\0']) {
         return Err(refuse());
     }
@@ -206,8 +208,14 @@ mod tests {
             ("/v2/tags/list/tags/list", Route::Tags(name("tags/list"))),
             ("/v2/a/manifests/list", manifest("a", "list")),
             ("/v2/a/blobs/uploads/x", Route::Upload(name("a"), "x".into())),
-            ("/v2/a/_portolan/artifacts/v1/views/readme", Route::View(name("a"), "v1".parse().unwrap(), "readme".into())),
-            ("/v2/artifacts/_portolan/artifacts/v1", Route::Artifact(name("artifacts"), "v1".parse().unwrap())),
+            (
+                "/v2/a/_portolan/artifacts/v1/views/readme",
+                Route::View(name("a"), "v1".parse().unwrap(), "readme".into()),
+            ),
+            (
+                "/v2/artifacts/_portolan/artifacts/v1",
+                Route::Artifact(name("artifacts"), "v1".parse().unwrap()),
+            ),
             ("/v2/a/manifests/v%31", manifest("a", "v1")),
             ("/x/team/index.yaml", Route::Service("x".into(), "team/index.yaml".into())),
             ("/x", Route::Service("x".into(), String::new())),
@@ -233,10 +241,21 @@ mod tests {
         ] {
             assert!(matches!(parse(path), Err(RouteError::Segment(_))), "{path}");
         }
-        for path in ["/v2/A/manifests/v1", "/v2//manifests/v1", "/v2/a/manifests/v%252e", "/v2/_x/tags/list"] {
+        for path in [
+            "/v2/A/manifests/v1",
+            "/v2//manifests/v1",
+            "/v2/a/manifests/v%252e",
+            "/v2/_x/tags/list",
+        ] {
             assert!(matches!(parse(path), Err(RouteError::Name(_))), "{path}");
         }
-        for path in ["/v2/a", "/v2/a/unknown/b", "/v2/_portolan/other", "/healthz/x", "/v2/_portolan/artifacts/v1"] {
+        for path in [
+            "/v2/a",
+            "/v2/a/unknown/b",
+            "/v2/_portolan/other",
+            "/healthz/x",
+            "/v2/_portolan/artifacts/v1",
+        ] {
             assert_eq!(parse(path), Err(RouteError::Unknown), "{path}");
         }
     }

@@ -87,7 +87,9 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let protocol = protocol(gateway.config.idle_max);
         loop {
-            let Ok(permit) = connections.clone().acquire_owned().await else { break };
+            let Ok(permit) = connections.clone().acquire_owned().await else {
+                break;
+            };
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -124,7 +126,10 @@ impl Server {
         drop(self.listener);
         let shutdown_max = gateway.config.shutdown_max;
         if tokio::time::timeout(shutdown_max, graceful.shutdown()).await.is_err() {
-            tracing::warn!("requests were still running after {} seconds and are cut off", shutdown_max.as_secs());
+            tracing::warn!(
+                "requests were still running after {} seconds and are cut off",
+                shutdown_max.as_secs()
+            );
         }
     }
 }
@@ -132,7 +137,9 @@ impl Server {
 /// Sets what every connection needs: answers leave at once, and a peer that does not take them does not keep us for ever.
 fn prepare(stream: &TcpStream, idle_max: Duration) {
     let millis = u32::try_from(idle_max.as_millis()).unwrap_or(u32::MAX);
-    let set = stream.set_nodelay(true).and_then(|()| Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?));
+    let set = stream
+        .set_nodelay(true)
+        .and_then(|()| Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?));
     if let Err(error) = set {
         tracing::debug!(error = &error as &dyn Error, "a socket option could not be set");
     }
@@ -153,21 +160,31 @@ async fn refuse_tls(mut stream: TcpStream) {
     let mut hello = vec![0; TLS_RECORD_BYTES_MAX];
     // What is not read would turn the answer into a reset.
     let answered = async {
-        stream.read(&mut hello).await?;
+        let _greeting_bytes = stream.read(&mut hello).await?;
         stream.write_all(SPEAK_WITHOUT_TLS).await?;
         stream.shutdown().await
     };
     if let Err(error) = answered.await {
-        tracing::debug!(error = &error as &dyn Error, "a client could not be told that nobody speaks TLS here");
+        tracing::debug!(
+            error = &error as &dyn Error,
+            "a client could not be told that nobody speaks TLS here"
+        );
     }
 }
 
 /// Speaks HTTP/1.1 or, where the client begins so, HTTP/2 without TLS.
 fn protocol(idle_max: Duration) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(idle_max).max_buf_size(HEAD_BYTES_MAX.max(512 * 1024));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle_max)
+        .max_buf_size(HEAD_BYTES_MAX.max(512 * 1024));
     let mut http2 = builder.http2();
-    http2.timer(TokioTimer::new()).max_concurrent_streams(H2_STREAMS_MAX).max_header_list_size(HEAD_BYTES_MAX as u32);
+    http2
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX as u32);
     http2.keep_alive_interval(idle_max / 2).keep_alive_timeout(idle_max / 2);
     builder
 }
@@ -202,8 +219,12 @@ async fn answer(gateway: &Gateway, request: Request<Body>, begin: Instant, id: u
     if is_api {
         headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     }
-    let bytes = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let bytes: u64 = bytes.or_else(|| axum::body::HttpBody::size_hint(response.body()).exact()).unwrap_or_default();
+    let bytes = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let bytes: u64 = bytes
+        .or_else(|| axum::body::HttpBody::size_hint(response.body()).exact())
+        .unwrap_or_default();
     let (status, took) = (response.status().as_u16(), begin.elapsed());
     gateway.metrics.request(name, method.as_str(), status, bytes, took);
     let (ms, error) = (took.as_secs_f64() * 1e3, said.as_deref());

@@ -25,12 +25,24 @@ pub(super) async fn well_known(call: Call<'_>, document: String) -> Answer {
 
 async fn serve(call: Call<'_>, target: Target) -> Answer {
     let text = |header: &HeaderValue| header.to_str().ok().map(str::to_owned);
-    let headers = call.headers().iter().filter_map(|(name, header)| Some((name.as_str().to_owned(), text(header)?))).collect();
+    let headers = call
+        .headers()
+        .iter()
+        .filter_map(|(name, header)| Some((name.as_str().to_owned(), text(header)?)))
+        .collect();
     let if_none_match = call.header(header::IF_NONE_MATCH).map(str::to_owned);
     let (is_head, services, caller) = (call.is_head(), &call.gateway.services, call.caller.clone());
     let (method, origin, query) = (call.method().to_owned(), call.origin(), call.query());
     let body = call.has_body().then(|| call.into_stream());
-    let request = ServiceRequest { target, method, origin, query, headers, body, if_none_match };
+    let request = ServiceRequest {
+        target,
+        method,
+        origin,
+        query,
+        headers,
+        body,
+        if_none_match,
+    };
     let answered = services.answer(&caller, request).await?;
     response(answered, is_head).await
 }
@@ -46,7 +58,9 @@ async fn response(answered: ServiceResponse, is_head: bool) -> Answer {
     let headers = response.headers_mut();
     if let Some(etag) = &answered.etag {
         headers.insert(header::ETAG, value(etag));
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-cache"));
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if answered.status == StatusCode::NOT_MODIFIED.as_u16() || answered.status == StatusCode::NO_CONTENT.as_u16() {
@@ -64,8 +78,8 @@ fn body(parts: Vec<Part>) -> Body {
     let mut parts = parts.into_iter();
     let (first, rest) = (parts.next(), parts.len());
     match first {
-        None => return Body::empty(),
-        Some(Part::Bytes(bytes)) if rest == 0 => return Body::from(bytes),
+        None => Body::empty(),
+        Some(Part::Bytes(bytes)) if rest == 0 => Body::from(bytes),
         first => Body::from_stream(
             stream::iter(first.into_iter().chain(parts))
                 .then(|part| async move {
@@ -76,7 +90,12 @@ fn body(parts: Vec<Part>) -> Body {
                 })
                 .map_ok(|pieces| pieces.map_err(crate::registry::RegistryError::from))
                 .try_flatten()
-                .inspect_err(|error| tracing::error!(error = error as &dyn std::error::Error, "an answer could not be sent to its end")),
+                .inspect_err(|error| {
+                    tracing::error!(
+                        error = error as &dyn std::error::Error,
+                        "an answer could not be sent to its end"
+                    );
+                }),
         ),
     }
 }

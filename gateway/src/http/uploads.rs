@@ -42,7 +42,9 @@ pub(super) async fn post(call: Call<'_>, repository: &Repository) -> Answer {
             return Ok(created(repository, &digest));
         }
     }
-    let algorithm = call.parameter("digest-algorithm").map_or(Ok(Algorithm::Sha256), |algorithm| algorithm.parse())?;
+    let algorithm = call
+        .parameter("digest-algorithm")
+        .map_or(Ok(Algorithm::Sha256), |algorithm| algorithm.parse())?;
     let state = registry.begin_upload(&caller, repository, algorithm).await?;
     Ok(progress(StatusCode::ACCEPTED, repository, &state))
 }
@@ -66,11 +68,16 @@ pub(super) async fn patch(call: Call<'_>, repository: &Repository, id: &str) -> 
 pub(super) async fn put(call: Call<'_>, repository: &Repository, id: &str) -> Answer {
     let (registry, caller) = (&call.gateway.registry, call.caller.clone());
     let digest = call.parameter("digest").ok_or_else(|| {
-        HttpError::bad_request(ErrorCode::DigestInvalid, "parameter digest is missing: it names the digest of the whole blob")
+        HttpError::bad_request(
+            ErrorCode::DigestInvalid,
+            "parameter digest is missing: it names the digest of the whole blob",
+        )
     })?;
     let digest: Digest = digest.parse()?;
     let start = chunk_start(&call)?;
-    let finished = registry.finish(&caller, repository, id, &digest, call.into_chunk(start)).await;
+    let finished = registry
+        .finish(&caller, repository, id, &digest, call.into_chunk(start))
+        .await;
     finished.map_err(|error| out_of_order(repository, error))?;
     Ok(created(repository, &digest))
 }
@@ -83,13 +90,20 @@ pub(super) async fn delete(call: &Call<'_>, repository: &Repository, id: &str) -
 
 /// Returns where a chunk begins, where the request says so, and checks that it is as long as it says.
 fn chunk_start(call: &Call<'_>) -> Result<Option<u64>, HttpError> {
-    let Some(header) = call.header(header::CONTENT_RANGE) else { return Ok(None) };
+    let Some(header) = call.header(header::CONTENT_RANGE) else {
+        return Ok(None);
+    };
     let refuse = |message: String| HttpError::new(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid, message);
-    let (start, length) = range::chunk(header)
-        .ok_or_else(|| refuse(format!("Content-Range {header:?} is not of the form first-last, for example 0-1023")))?;
+    let (start, length) = range::chunk(header).ok_or_else(|| {
+        refuse(format!(
+            "Content-Range {header:?} is not of the form first-last, for example 0-1023"
+        ))
+    })?;
     let said = call.header(header::CONTENT_LENGTH).and_then(|said| said.parse::<u64>().ok());
     match said.filter(|said| *said != length) {
-        Some(said) => Err(refuse(format!("Content-Range {header:?} spans {length} bytes, but Content-Length is {said}"))),
+        Some(said) => Err(refuse(format!(
+            "Content-Range {header:?} spans {length} bytes, but Content-Length is {said}"
+        ))),
         None => Ok(Some(start)),
     }
 }
@@ -97,12 +111,17 @@ fn chunk_start(call: &Call<'_>) -> Result<Option<u64>, HttpError> {
 /// Tells a client whose chunk was out of order where the session is, so that it can go on from there.
 fn out_of_order(repository: &Repository, error: RegistryError) -> HttpError {
     let state = match &error {
-        RegistryError::UploadRange { id, offset, .. } => Some(UploadState { id: id.clone(), offset: *offset }),
+        RegistryError::UploadRange { id, offset, .. } => Some(UploadState {
+            id: id.clone(),
+            offset: *offset,
+        }),
         _ => None,
     };
     let error = HttpError::from(error);
     match state {
-        Some(state) => error.with(header::LOCATION, location(repository, &state.id)).with(header::RANGE, held(&state)),
+        Some(state) => error
+            .with(header::LOCATION, location(repository, &state.id))
+            .with(header::RANGE, held(&state)),
         None => error,
     }
 }

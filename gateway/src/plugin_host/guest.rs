@@ -313,8 +313,8 @@ impl Session {
         };
         let called = self.hand(context).and_then(|context| call(self, context));
         let result = match called {
-            Ok(Ok(answer)) => check(answer).map_err(broken),
-            Ok(Err(error)) => Err(bounds::error(error).map_or_else(broken, Failure::from)),
+            Ok(Ok(answer)) => check(answer).map_err(|fault| broken(&fault)),
+            Ok(Err(error)) => Err(bounds::error(error).map_or_else(|fault| broken(&fault), Failure::from)),
             Err(error) => Err(failure(&error, self.store.data())),
         };
         let outcome = match &result {
@@ -371,7 +371,7 @@ fn wanted<T>(indices: &Option<T>) -> wasmtime::Result<&T> {
         .ok_or_else(|| wasmtime::format_err!("the plugin does not export this interface"))
 }
 
-fn broken(fault: String) -> Failure {
+fn broken(fault: &str) -> Failure {
     Failure::Failed(format!("its answer breaks the contract: {fault}"))
 }
 
@@ -384,7 +384,10 @@ fn failure(error: &wasmtime::Error, state: &State) -> Failure {
         };
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
-        return Failure::Failed(format!("it held {} handles at once, its limit, and wanted more", state.handles_max));
+        return Failure::Failed(format!(
+            "it held {} handles at once, its limit, and wanted more",
+            state.handles_max
+        ));
     }
     let mut reason = match error.downcast_ref::<Trap>() {
         Some(trap) => format!("it trapped: {trap}"),

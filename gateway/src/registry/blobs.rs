@@ -32,7 +32,11 @@ impl Registry {
         if from.is_empty() {
             return Ok(false);
         }
-        let command = Command::MountBlob { repository: repository.clone(), digest: digest.clone(), from };
+        let command = Command::MountBlob {
+            repository: repository.clone(),
+            digest: digest.clone(),
+            from,
+        };
         match self.metadata().apply(command).await {
             Ok(_) => Ok(true),
             Err(MetadataError::Refused(Refused::Absent)) => Ok(false),
@@ -46,7 +50,10 @@ impl Registry {
     /// [`RegistryError::BlobUnknown`] where the repository does not hold it.
     pub async fn delete_blob(&self, caller: &Caller, repository: &Repository, digest: &Digest) -> Result<(), RegistryError> {
         self.authorise(caller, Action::Delete, repository)?;
-        let command = Command::UnlinkBlob { repository: repository.clone(), digest: digest.clone() };
+        let command = Command::UnlinkBlob {
+            repository: repository.clone(),
+            digest: digest.clone(),
+        };
         match self.metadata().apply(command).await {
             Err(MetadataError::Refused(Refused::Absent)) => Err(RegistryError::BlobUnknown(repository.clone(), digest.clone())),
             other => other.map(|_: Applied| ()).map_err(RegistryError::Metadata),

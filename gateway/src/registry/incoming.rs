@@ -43,7 +43,11 @@ pub(super) struct Limit {
 impl Limit {
     pub(super) fn check(self, size: u64) -> Result<(), RegistryError> {
         let Self { what, bytes_max: max } = self;
-        if size > max { Err(RegistryError::TooLarge { what, size, max }) } else { Ok(()) }
+        if size > max {
+            Err(RegistryError::TooLarge { what, size, max })
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -61,7 +65,12 @@ pub(super) struct Incoming {
 
 impl Incoming {
     pub(super) async fn begin(storage: &dyn Storage, algorithm: Algorithm) -> Result<Self, StorageError> {
-        Ok(Self { token: storage.begin().await?, hasher: Hasher::new(algorithm), offset: 0, tail: Vec::new() })
+        Ok(Self {
+            token: storage.begin().await?,
+            hasher: Hasher::new(algorithm),
+            offset: 0,
+            tail: Vec::new(),
+        })
     }
 
     /// Takes in a chunk. Where it breaks off, what arrived stays.
@@ -83,14 +92,19 @@ impl Incoming {
             }
         }
         let got = self.offset - begin;
-        chunk.length.filter(|said| *said != got).map_or(Ok(()), |said| Err(RegistryError::UploadLength { said, got }))
+        chunk
+            .length
+            .filter(|said| *said != got)
+            .map_or(Ok(()), |said| Err(RegistryError::UploadLength { said, got }))
     }
 
     /// Writes what was gathered. Too little for a part stays in the tail as well: more may follow and make it one.
     pub(super) async fn flush(&mut self, storage: &dyn Storage) -> Result<(), StorageError> {
         let bytes = self.tail_bytes();
         if bytes > 0 || self.offset == 0 {
-            storage.write_part(&self.token, self.offset - bytes as u64, self.tail.clone()).await?;
+            storage
+                .write_part(&self.token, self.offset - bytes as u64, self.tail.clone())
+                .await?;
         }
         if bytes >= storage.part_bytes_min() {
             self.tail.clear();
@@ -131,7 +145,12 @@ pub(super) async fn take_small(digest: &Digest, mut chunk: Chunk) -> Result<Vec<
 }
 
 /// Hashes the first bytes of content that is stored.
-pub(super) async fn hash_stored(storage: &dyn Storage, digest: &Digest, size: u64, algorithm: Algorithm) -> Result<Hasher, StorageError> {
+pub(super) async fn hash_stored(
+    storage: &dyn Storage,
+    digest: &Digest,
+    size: u64,
+    algorithm: Algorithm,
+) -> Result<Hasher, StorageError> {
     let mut pieces = storage.read(digest, 0..size).await?;
     let mut hasher = Hasher::new(algorithm);
     while let Some(piece) = pieces.next().await {
@@ -142,5 +161,12 @@ pub(super) async fn hash_stored(storage: &dyn Storage, digest: &Digest, size: u6
 
 pub(super) fn expect_digest(expected: &Digest, hasher: Hasher) -> Result<(), RegistryError> {
     let actual = hasher.finish();
-    if actual == *expected { Ok(()) } else { Err(RegistryError::DigestMismatch { expected: expected.clone(), actual }) }
+    if actual == *expected {
+        Ok(())
+    } else {
+        Err(RegistryError::DigestMismatch {
+            expected: expected.clone(),
+            actual,
+        })
+    }
 }

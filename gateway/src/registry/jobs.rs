@@ -56,7 +56,10 @@ impl Registry {
                     _ = stop.wait_for(|stop| *stop) => return,
                 },
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a job could not be done; it will be tried again");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a job could not be done; it will be tried again"
+                    );
                     tokio::time::sleep(IDLE).await;
                 }
             }
@@ -101,7 +104,13 @@ impl Registry {
             Ok(judged) => judged,
             Err(error) => return Ok(Err(error)),
         };
-        self.metadata().apply(Command::PutEntry(Box::new(EntryUpdate { repository, digest, judged }))).await?;
+        self.metadata()
+            .apply(Command::PutEntry(Box::new(EntryUpdate {
+                repository,
+                digest,
+                judged,
+            })))
+            .await?;
         Ok(Ok(()))
     }
 

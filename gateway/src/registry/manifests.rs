@@ -47,11 +47,20 @@ impl Registry {
     ///
     /// # Errors
     /// Says what is wrong with the manifest, what of it is missing, or why a plugin rejected it. Nothing is stored then.
-    pub async fn put_manifest(&self, caller: &Caller, repository: &Repository, push: ManifestPush) -> Result<Pushed, RegistryError> {
+    pub async fn put_manifest(
+        &self,
+        caller: &Caller,
+        repository: &Repository,
+        push: ManifestPush,
+    ) -> Result<Pushed, RegistryError> {
         let prepared = self.prepare(caller, repository, push, &[]).await?;
         let Prepared { command, findings } = prepared;
-        let pushed =
-            Pushed { digest: command.digest.clone(), subject: command.subject.clone(), tags: command.tags.clone(), findings };
+        let pushed = Pushed {
+            digest: command.digest.clone(),
+            subject: command.subject.clone(),
+            tags: command.tags.clone(),
+            findings,
+        };
         let scan = command.judged.as_ref().is_some_and(|judged| judged.scan);
         let applied = self.metadata().apply(Command::PutManifest(Box::new(command))).await;
         applied.map_err(|error| RegistryError::of(error, repository))?;
@@ -72,16 +81,29 @@ impl Registry {
         self.authorise(caller, Action::Write, repository)?;
         let size = push.bytes.len() as u64;
         if size > self.config.manifest_bytes_max {
-            return Err(RegistryError::TooLarge { what: "the manifest", size, max: self.config.manifest_bytes_max });
+            return Err(RegistryError::TooLarge {
+                what: "the manifest",
+                size,
+                max: self.config.manifest_bytes_max,
+            });
         }
         let manifest = Manifest::parse(push.content_type.as_deref(), &push.bytes)?;
         let (digest, tags) = self.addressed(push.reference, push.tags, &push.bytes)?;
         let edges = self.edges(&manifest);
         let reader = self.reader(caller.clone());
         expect_held(&reader, repository, &edges, coming)?;
-        let artifact = Artifact { repository: repository.clone(), digest, manifest: Arc::new(manifest), bytes: push.bytes };
+        let artifact = Artifact {
+            repository: repository.clone(),
+            digest,
+            manifest: Arc::new(manifest),
+            bytes: push.bytes,
+        };
         let known = self.known(&artifact)?;
-        let push = Push { artifact: artifact.clone(), tags: tags.clone(), known };
+        let push = Push {
+            artifact: artifact.clone(),
+            tags: tags.clone(),
+            known,
+        };
         let judgement = self.hooks.judge(push, reader).await;
         let judgement = judgement.map_err(|rejection| RegistryError::Rejected(Box::new(rejection)))?;
         let mut findings = Vec::new();
@@ -90,7 +112,12 @@ impl Registry {
             findings.extend(judged.findings.iter().cloned());
             judged
         });
-        let command = PutManifest { tags, edges, judged, ..command_for(artifact) };
+        let command = PutManifest {
+            tags,
+            edges,
+            judged,
+            ..command_for(artifact)
+        };
         Ok(Prepared { command, findings })
     }
 
@@ -154,13 +181,20 @@ impl Registry {
 
     /// Returns what a plugin said of the manifest when it was pushed to this repository before.
     fn known(&self, artifact: &Artifact) -> Result<Option<Known>, RegistryError> {
-        let Some(record) = self.metadata().artifact(&artifact.repository, &artifact.digest)? else { return Ok(None) };
+        let Some(record) = self.metadata().artifact(&artifact.repository, &artifact.digest)? else {
+            return Ok(None);
+        };
         // The media type belongs to what was judged: the same bytes may be pushed as something else.
         if record.head.media_type != artifact.manifest.media_type || record.failure.is_some() {
             return Ok(None);
         }
         let (entry, findings) = (record.entry, record.validated);
-        Ok(record.judged.map(|(artifact_type, stamp)| Known { stamp, artifact_type, entry, findings }))
+        Ok(record.judged.map(|(artifact_type, stamp)| Known {
+            stamp,
+            artifact_type,
+            entry,
+            findings,
+        }))
     }
 }
 
@@ -176,7 +210,14 @@ fn expect_held(reader: &Reader, repository: &Repository, edges: &[Edge], coming:
             break;
         }
     }
-    if missing.is_empty() { Ok(()) } else { Err(RegistryError::Missing { repository: repository.clone(), missing }) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(RegistryError::Missing {
+            repository: repository.clone(),
+            missing,
+        })
+    }
 }
 
 /// Returns the command that stores an artifact as it is, without tags, edges or a judgement.
@@ -202,7 +243,15 @@ pub(super) fn command_for(artifact: Artifact) -> PutManifest {
 pub(super) fn delete_command(repository: &Repository, reference: &Reference, expected: Option<Digest>) -> Command {
     let repository = repository.clone();
     match reference.clone() {
-        Reference::Tag(tag) => Command::DeleteTag { repository, tag, expected },
-        Reference::Digest(digest) => Command::DeleteManifest { repository, digest, expected_tag: None },
+        Reference::Tag(tag) => Command::DeleteTag {
+            repository,
+            tag,
+            expected,
+        },
+        Reference::Digest(digest) => Command::DeleteManifest {
+            repository,
+            digest,
+            expected_tag: None,
+        },
     }
 }

@@ -70,7 +70,9 @@ impl Registry {
         let done = self.try_carry_out(caller, changes, &mut linked).await;
         if done.is_err() {
             // A blob that was linked for a publication must not stay where the publication does not happen.
-            let unlink = linked.into_iter().map(|(repository, digest)| Command::UnlinkBlob { repository, digest });
+            let unlink = linked
+                .into_iter()
+                .map(|(repository, digest)| Command::UnlinkBlob { repository, digest });
             self.metadata().apply(Command::All(unlink.collect())).await?;
         }
         done
@@ -90,23 +92,36 @@ impl Registry {
                     let Prepared { command, findings } = self.prepare_publication(caller, publication, &coming, linked).await?;
                     coming.push(command.digest.clone());
                     let (digest, subject, tags) = (command.digest.clone(), command.subject.clone(), command.tags.clone());
-                    pushed.push(Pushed { digest, subject, tags, findings });
+                    pushed.push(Pushed {
+                        digest,
+                        subject,
+                        tags,
+                        findings,
+                    });
                     commands.push(Command::PutManifest(Box::new(command)));
                     about.get_or_insert((repository, None));
                 }
-                Change::Remove { repository, reference, expected } => {
+                Change::Remove {
+                    repository,
+                    reference,
+                    expected,
+                } => {
                     self.authorise(caller, Action::Delete, &repository)?;
                     commands.push(delete_command(&repository, &reference, expected));
                     about.get_or_insert((repository, Some(reference)));
                 }
             }
         }
-        let Some((repository, reference)) = about else { return Ok(pushed) };
+        let Some((repository, reference)) = about else {
+            return Ok(pushed);
+        };
         match (self.metadata().apply(Command::All(commands)).await, reference) {
             (Err(MetadataError::Refused(Refused::Absent)), Some(reference)) => {
                 Err(RegistryError::ManifestUnknown(repository, reference))
             }
-            (Err(MetadataError::Refused(Refused::Moved)), Some(Reference::Tag(tag))) => Err(RegistryError::Moved(repository, tag)),
+            (Err(MetadataError::Refused(Refused::Moved)), Some(Reference::Tag(tag))) => {
+                Err(RegistryError::Moved(repository, tag))
+            }
             (applied, _) => {
                 applied.map_err(|error| RegistryError::of(error, &repository))?;
                 self.jobs_wake.notify_one();
@@ -126,7 +141,12 @@ impl Registry {
         self.authorise(caller, Action::Write, &repository)?;
         for (digest, staged) in publication.blobs {
             let size = self.keep(&digest, staged).await?;
-            let command = Command::LinkBlob { repository: repository.clone(), digest: digest.clone(), size, upload: None };
+            let command = Command::LinkBlob {
+                repository: repository.clone(),
+                digest: digest.clone(),
+                size,
+                upload: None,
+            };
             if self.metadata().apply(command).await? == Applied::Done {
                 linked.push((repository.clone(), digest));
             }
@@ -151,8 +171,15 @@ impl Registry {
                 (length, pieces.map(|piece| piece.map_err(|error| error.to_string())).boxed())
             }
         };
-        let chunk = Chunk { start: None, length: Some(length), body };
-        let limit = Limit { what: "the staged blob", bytes_max: self.config.blob_bytes_max };
+        let chunk = Chunk {
+            start: None,
+            length: Some(length),
+            body,
+        };
+        let limit = Limit {
+            what: "the staged blob",
+            bytes_max: self.config.blob_bytes_max,
+        };
         if length <= PART_BYTES as u64 {
             self.store_small(digest, chunk).await
         } else {

@@ -227,7 +227,11 @@ impl Reader {
     /// # Errors
     /// Fails where the metadata does.
     pub fn parents(&self, repository: &Repository, digest: &Digest, n: usize) -> Result<Vec<Related>, RegistryError> {
-        Ok(if self.may_read(repository) { self.metadata.parents(repository, digest, n)? } else { Vec::new() })
+        Ok(if self.may_read(repository) {
+            self.metadata.parents(repository, digest, n)?
+        } else {
+            Vec::new()
+        })
     }
 
     /// Returns the findings of the last scan as a SARIF document.
@@ -235,7 +239,11 @@ impl Reader {
     /// # Errors
     /// Fails where the metadata does.
     pub fn scan_document(&self, repository: &Repository, digest: &Digest) -> Result<Option<Bytes>, RegistryError> {
-        Ok(if self.may_read(repository) { self.metadata.sarif(repository, digest)? } else { None })
+        Ok(if self.may_read(repository) {
+            self.metadata.sarif(repository, digest)?
+        } else {
+            None
+        })
     }
 
     /// Leaves out what the caller may not read, and says where the list goes on.
@@ -262,9 +270,10 @@ impl Reader {
     pub(super) fn holds(&self, repository: &Repository, edge: &Edge) -> Result<bool, RegistryError> {
         Ok(match edge.kind {
             EdgeKind::Config | EdgeKind::Layer => self.metadata.blob(repository, &edge.digest)?.is_some(),
-            EdgeKind::Manifest => {
-                self.metadata.manifest_head(repository, &Reference::Digest(edge.digest.clone()))?.is_some()
-            }
+            EdgeKind::Manifest => self
+                .metadata
+                .manifest_head(repository, &Reference::Digest(edge.digest.clone()))?
+                .is_some(),
         })
     }
 

@@ -28,8 +28,10 @@ impl Reader {
             return Ok(Vec::new());
         }
         let listed = self.metadata().referrers(repository, subject, artifact_type, after, n)?;
-        let mut found: BTreeMap<Digest, ReferrerRecord> =
-            listed.into_iter().map(|referrer| (referrer.digest.clone(), referrer)).collect();
+        let mut found: BTreeMap<Digest, ReferrerRecord> = listed
+            .into_iter()
+            .map(|referrer| (referrer.digest.clone(), referrer))
+            .collect();
         for referrer in self.fallback(repository, subject)? {
             let wanted = artifact_type.is_none_or(|wanted| referrer.artifact_type.as_deref() == Some(wanted));
             if wanted && after.is_none_or(|after| referrer.digest > *after) {
@@ -40,9 +42,15 @@ impl Reader {
     }
 
     fn fallback(&self, repository: &Repository, subject: &Digest) -> Result<Vec<ReferrerRecord>, RegistryError> {
-        let Ok(tag) = referrers_tag(subject).parse::<Tag>() else { return Ok(Vec::new()) };
-        let Some(record) = self.metadata().manifest(repository, &Reference::Tag(tag))? else { return Ok(Vec::new()) };
-        let Ok(index) = Manifest::parse(Some(record.media_type.as_str()), &record.bytes) else { return Ok(Vec::new()) };
+        let Ok(tag) = referrers_tag(subject).parse::<Tag>() else {
+            return Ok(Vec::new());
+        };
+        let Some(record) = self.metadata().manifest(repository, &Reference::Tag(tag))? else {
+            return Ok(Vec::new());
+        };
+        let Ok(index) = Manifest::parse(Some(record.media_type.as_str()), &record.bytes) else {
+            return Ok(Vec::new());
+        };
         let mut found = Vec::new();
         for descriptor in index.manifests {
             if let Some(referrer) = self.fallback_referrer(repository, descriptor)? {
@@ -52,8 +60,14 @@ impl Reader {
         Ok(found)
     }
 
-    fn fallback_referrer(&self, repository: &Repository, descriptor: Descriptor) -> Result<Option<ReferrerRecord>, RegistryError> {
-        let head = self.metadata().manifest_head(repository, &Reference::Digest(descriptor.digest))?;
+    fn fallback_referrer(
+        &self,
+        repository: &Repository,
+        descriptor: Descriptor,
+    ) -> Result<Option<ReferrerRecord>, RegistryError> {
+        let head = self
+            .metadata()
+            .manifest_head(repository, &Reference::Digest(descriptor.digest))?;
         Ok(head.map(|head| ReferrerRecord {
             digest: head.digest,
             media_type: head.media_type,

@@ -20,7 +20,12 @@ pub const SARIF_MEDIA_TYPE: &str = "application/sarif+json";
 #[must_use]
 pub fn sarif(plugin: &str, version: &str, findings: &[Finding]) -> Bytes {
     let rules: BTreeSet<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
-    let help = |rule: &str| findings.iter().filter(|finding| finding.rule == rule).find_map(|finding| finding.help.as_deref());
+    let help = |rule: &str| {
+        findings
+            .iter()
+            .filter(|finding| finding.rule == rule)
+            .find_map(|finding| finding.help.as_deref())
+    };
     let rules: Vec<Value> = rules
         .into_iter()
         .map(|rule| match help(rule) {
@@ -37,7 +42,9 @@ pub fn sarif(plugin: &str, version: &str, findings: &[Finding]) -> Bytes {
             "results": findings.iter().map(result).collect::<Vec<_>>(),
         }],
     });
-    serde_json::to_vec(&document).expect("a JSON value has only string keys").into()
+    serde_json::to_vec(&document)
+        .expect("a JSON value has only string keys")
+        .into()
 }
 
 fn result(finding: &Finding) -> Value {
@@ -69,7 +76,10 @@ fn location(place: &FindingLocation) -> Option<Value> {
         let line = place.line.filter(|line| *line > 0);
         if let (Some(line), Some(physical)) = (line, physical.as_object_mut()) {
             let column = place.column.filter(|column| *column > 0);
-            let region = column.map_or(json!({ "startLine": line }), |column| json!({ "startLine": line, "startColumn": column }));
+            let region = column.map_or(
+                json!({ "startLine": line }),
+                |column| json!({ "startLine": line, "startColumn": column }),
+            );
             physical.insert("region".into(), region);
         }
         location.insert("physicalLocation".into(), physical);
@@ -83,7 +93,15 @@ fn location(place: &FindingLocation) -> Option<Value> {
 /// Returns a path as a URI reference: everything but unreserved characters and `/` is escaped (RFC 3986).
 fn uri_of(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    path.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 /// Returns the manifest that attaches a document of findings to an artifact. Its config is the document itself.
@@ -102,15 +120,25 @@ pub(super) fn referrer(subject: &Artifact, document: &Bytes) -> Result<PutManife
             "size": subject.bytes.len(),
         },
     });
-    let bytes: Bytes = serde_json::to_vec(&manifest).expect("a JSON value has only string keys").into();
+    let bytes: Bytes = serde_json::to_vec(&manifest)
+        .expect("a JSON value has only string keys")
+        .into();
     let artifact = Artifact {
         repository: subject.repository.clone(),
         digest: Digest::sha256(&bytes),
         manifest: Arc::new(Manifest::parse(None, &bytes)?),
         bytes,
     };
-    let edges = vec![Edge { kind: EdgeKind::Config, digest, size, required: true }];
-    Ok(PutManifest { edges, ..command_for(artifact) })
+    let edges = vec![Edge {
+        kind: EdgeKind::Config,
+        digest,
+        size,
+        required: true,
+    }];
+    Ok(PutManifest {
+        edges,
+        ..command_for(artifact)
+    })
 }
 
 #[cfg(test)]
@@ -119,7 +147,12 @@ mod tests {
 
     #[test]
     fn documents_are_deterministic_and_escape_paths() {
-        let place = FindingLocation { path: Some("a b/ü.yaml".into()), line: Some(3), pointer: Some("/x".into()), ..FindingLocation::default() };
+        let place = FindingLocation {
+            path: Some("a b/ü.yaml".into()),
+            line: Some(3),
+            pointer: Some("/x".into()),
+            ..FindingLocation::default()
+        };
         let finding = Finding {
             rule: "x/one".into(),
             severity: "high".into(),
@@ -132,7 +165,10 @@ mod tests {
         assert_eq!(document, sarif("x", "1.0.0", &[finding.clone(), finding]));
         let value: Value = serde_json::from_slice(&document).unwrap();
         let run = &value["runs"][0];
-        assert_eq!(run["tool"]["driver"]["rules"], json!([{ "id": "x/one", "helpUri": "https://example.org/one" }]));
+        assert_eq!(
+            run["tool"]["driver"]["rules"],
+            json!([{ "id": "x/one", "helpUri": "https://example.org/one" }])
+        );
         let physical = &run["results"][0]["locations"][0]["physicalLocation"];
         assert_eq!(physical["artifactLocation"]["uri"], "a%20b/%C3%BC.yaml");
         assert_eq!(physical["region"]["startLine"], 3);

@@ -53,12 +53,22 @@ struct Session {
 
 impl Session {
     fn new(id: String, repository: Repository, incoming: Incoming, saved: bool) -> Self {
-        Self { id, repository, incoming, saved, used: Instant::now() }
+        Self {
+            id,
+            repository,
+            incoming,
+            saved,
+            used: Instant::now(),
+        }
     }
 
     fn expect_start(&self, start: Option<u64>) -> Result<(), RegistryError> {
         match start.filter(|start| *start != self.incoming.offset) {
-            Some(got) => Err(RegistryError::UploadRange { id: self.id.clone(), offset: self.incoming.offset, got }),
+            Some(got) => Err(RegistryError::UploadRange {
+                id: self.id.clone(),
+                offset: self.incoming.offset,
+                got,
+            }),
             None => Ok(()),
         }
     }
@@ -75,7 +85,10 @@ impl Sessions {
         if sessions.len() >= sessions_max && !sessions.contains_key(&session.id) {
             return Err(RegistryError::UploadsFull);
         }
-        Ok(sessions.entry(session.id.clone()).or_insert_with(|| Arc::new(AsyncMutex::new(session))).clone())
+        Ok(sessions
+            .entry(session.id.clone())
+            .or_insert_with(|| Arc::new(AsyncMutex::new(session)))
+            .clone())
     }
 
     fn remove(&self, id: &str) {
@@ -84,7 +97,13 @@ impl Sessions {
 
     /// Returns the sessions that nobody writes to and nobody has used for so long.
     fn idle(&self, idle: Duration) -> Vec<OwnedMutexGuard<Session>> {
-        let sessions: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let sessions: Vec<_> = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect();
         let free = sessions.into_iter().filter_map(|session| session.try_lock_owned().ok());
         free.filter(|session| session.used.elapsed() >= idle).collect()
     }
@@ -104,7 +123,10 @@ impl Registry {
         self.authorise(caller, Action::Write, repository)?;
         let id = uuid::Uuid::new_v4().simple().to_string();
         let incoming = Incoming::begin(self.storage(), algorithm).await?;
-        self.sessions.add(Session::new(id.clone(), repository.clone(), incoming, false), self.config.uploads_max)?;
+        self.sessions.add(
+            Session::new(id.clone(), repository.clone(), incoming, false),
+            self.config.uploads_max,
+        )?;
         Ok(UploadState { id, offset: 0 })
     }
 
@@ -115,7 +137,10 @@ impl Registry {
     pub async fn upload_state(&self, caller: &Caller, repository: &Repository, id: &str) -> Result<UploadState, RegistryError> {
         self.authorise(caller, Action::Write, repository)?;
         let session = self.session(repository, id).await?;
-        Ok(UploadState { id: id.to_owned(), offset: session.incoming.offset })
+        Ok(UploadState {
+            id: id.to_owned(),
+            offset: session.incoming.offset,
+        })
     }
 
     /// Appends a chunk to a session. Afterwards everything up to the returned offset is durable.
@@ -142,7 +167,10 @@ impl Registry {
         if let Err(RegistryError::Storage(_) | RegistryError::Metadata(_)) = taken {
             session.incoming = before;
         }
-        taken.map(|()| UploadState { id: id.to_owned(), offset: session.incoming.offset })
+        taken.map(|()| UploadState {
+            id: id.to_owned(),
+            offset: session.incoming.offset,
+        })
     }
 
     /// Ends a session with its last chunk, which is often the only one, and links the blob.
@@ -161,7 +189,9 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         self.authorise(caller, Action::Write, repository)?;
         let mut session = match self.session(repository, id).await {
-            Err(RegistryError::UploadUnknown(_)) if self.metadata().blob(repository, digest)?.is_some() => return drain(chunk, self.blob_limit()).await,
+            Err(RegistryError::UploadUnknown(_)) if self.metadata().blob(repository, digest)?.is_some() => {
+                return drain(chunk, self.blob_limit()).await;
+            }
             other => other?,
         };
         session.expect_start(chunk.start)?;
@@ -198,8 +228,21 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::TooLarge`] beyond `bytes_max`.
     pub async fn spool(&self, body: Body, bytes_max: u64) -> Result<Blob, RegistryError> {
-        let chunk = Chunk { start: None, length: None, body };
-        let (digest, size) = self.put_content(None, chunk, Limit { what: "the request", bytes_max }).await?;
+        let chunk = Chunk {
+            start: None,
+            length: None,
+            body,
+        };
+        let (digest, size) = self
+            .put_content(
+                None,
+                chunk,
+                Limit {
+                    what: "the request",
+                    bytes_max,
+                },
+            )
+            .await?;
         Ok(Blob::new(digest, size, self.storage.clone()))
     }
 
@@ -250,7 +293,9 @@ impl Registry {
                 self.sessions.add(self.revive(record).await?, self.config.uploads_max)?
             }
         };
-        let mut session = session.try_lock_owned().map_err(|_| RegistryError::UploadBusy(id.to_owned()))?;
+        let mut session = session
+            .try_lock_owned()
+            .map_err(|_| RegistryError::UploadBusy(id.to_owned()))?;
         if session.repository != *repository {
             return Err(unknown());
         }
@@ -267,7 +312,12 @@ impl Registry {
             other => other?.1,
         };
         let tail = if tail.is_empty() { Vec::new() } else { vec![tail] };
-        let incoming = Incoming { token: record.token, hasher, offset: record.offset, tail };
+        let incoming = Incoming {
+            token: record.token,
+            hasher,
+            offset: record.offset,
+            tail,
+        };
         Ok(Session::new(record.id, record.repository, incoming, true))
     }
 
@@ -317,7 +367,10 @@ impl Registry {
         let done = match incoming.take(self.storage(), chunk, limit).await {
             Ok(()) => {
                 let digest = digest.cloned().unwrap_or_else(|| incoming.hasher.clone().finish());
-                incoming.complete(self.storage(), &digest).await.map(|()| (digest, incoming.offset))
+                incoming
+                    .complete(self.storage(), &digest)
+                    .await
+                    .map(|()| (digest, incoming.offset))
             }
             Err(error) => Err(error),
         };
@@ -361,7 +414,11 @@ impl Registry {
         incoming.complete(self.storage(), &known).await?;
         let stored = self.storage().read(&known, 0..incoming.offset).await?;
         let body = stored.map(|piece| piece.map_err(|error| error.to_string())).boxed();
-        let chunk = Chunk { start: None, length: Some(incoming.offset), body };
+        let chunk = Chunk {
+            start: None,
+            length: Some(incoming.offset),
+            body,
+        };
         Ok(self.put_content(Some(digest), chunk, self.blob_limit()).await?.1)
     }
 
@@ -370,7 +427,11 @@ impl Registry {
     async fn completed_before(&self, session: &Session, digest: &Digest) -> Result<u64, RegistryError> {
         let unknown = || RegistryError::UploadUnknown(session.id.clone());
         let (storage, incoming) = (self.storage(), &session.incoming);
-        let size = storage.size(digest).await?.filter(|size| *size >= incoming.offset).ok_or_else(unknown)?;
+        let size = storage
+            .size(digest)
+            .await?
+            .filter(|size| *size >= incoming.offset)
+            .ok_or_else(unknown)?;
         let begin = hash_stored(storage, digest, incoming.offset, incoming.hasher.algorithm()).await?;
         if begin.finish() != incoming.hasher.clone().finish() {
             return Err(unknown());
@@ -380,11 +441,25 @@ impl Registry {
     }
 
     fn blob_limit(&self) -> Limit {
-        Limit { what: "the blob", bytes_max: self.config.blob_bytes_max }
+        Limit {
+            what: "the blob",
+            bytes_max: self.config.blob_bytes_max,
+        }
     }
 
-    async fn link(&self, repository: &Repository, digest: &Digest, size: u64, upload: Option<String>) -> Result<(), RegistryError> {
-        let command = Command::LinkBlob { repository: repository.clone(), digest: digest.clone(), size, upload };
+    async fn link(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        size: u64,
+        upload: Option<String>,
+    ) -> Result<(), RegistryError> {
+        let command = Command::LinkBlob {
+            repository: repository.clone(),
+            digest: digest.clone(),
+            size,
+            upload,
+        };
         self.metadata().apply(command).await?;
         Ok(())
     }

@@ -92,6 +92,9 @@ impl Extended {
         failure: &Failure,
     ) -> Result<bool, ArchiveError> {
         let kind = raw.header().entry_type();
+        if kind.is_gnu_sparse() {
+            return Err(sparse());
+        }
         let names_max = (limits.path_bytes_max as u64).saturating_add(1);
         if kind.is_gnu_longname() {
             self.path = Some(text(raw, "bytes of a path", names_max, failure)?);
@@ -120,9 +123,7 @@ impl Extended {
                     self.size = Some(size);
                 }
                 key if key.starts_with(b"GNU.sparse") => {
-                    return Err(ArchiveError::Malformed(
-                        "it holds a sparse file, which is not supported".to_owned(),
-                    ));
+                    return Err(sparse());
                 }
                 _ => {}
             }
@@ -160,6 +161,10 @@ impl Extended {
             modified,
         })
     }
+}
+
+fn sparse() -> ArchiveError {
+    ArchiveError::Malformed("it holds a sparse file, which is not supported".to_owned())
 }
 
 fn kind(kind: ::tar::EntryType, path: &str) -> Kind {

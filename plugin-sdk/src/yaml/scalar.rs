@@ -71,5 +71,9 @@ fn decimal(text: &str) -> Option<Value> {
         return None;
     }
     // What is too large for a float stays a string, as in Go: the abbreviated hash `12e4567` is no number.
-    digits.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float)
+    digits
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
+        .map(Value::Float)
 }

@@ -172,3 +172,19 @@ fn what_is_no_yaml_is_refused_with_its_place() {
     assert!(parse("a: \"open", &Limits::default()).is_err());
     assert!(parse("a:\n\tb: 1\n", &Limits::default()).is_err());
 }
+
+#[test]
+fn no_damage_is_worse_than_an_error() {
+    let text = concat!(
+        "%YAML 1.2\n---\na: &x {b: [1, 'q', \"d\\n\"], <<: {c: 1}}\n? |\n  key\n: !!int 5\n",
+        "list:\n- *x\n- >-\n  folded\n...\n--- {x: ä}\n"
+    );
+    assert_eq!(parse(text, &Limits::default()).unwrap().len(), 2);
+    for (place, character) in text.char_indices() {
+        let _ = parse(&text[..place], &Limits::default());
+        for other in ["", "\t", "[", "{", "*x", "&x ", ": ", "- ", "'", "\u{0}", "\u{feff}"] {
+            let damaged = format!("{}{other}{}", &text[..place], &text[place + character.len_utf8()..]);
+            let _ = parse(&damaged, &Limits::default());
+        }
+    }
+}

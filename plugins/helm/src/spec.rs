@@ -34,12 +34,12 @@ pub fn spec() -> Spec {
         .command("Pull by digest", "helm pull oci://{registry}/{repository}@{digest}")
         .command(
             "Add as chart repository",
-            format!("helm repo add {{name}} https://{{registry}}/{MOUNT}"),
+            format!("helm repo add {{name}} {{origin}}/{MOUNT}"),
         )
         .settings(settings())
         .limits(Limits {
-            memory_bytes_max: Some(256 * 1024 * 1024),
-            call_seconds_max: None,
+            memory_bytes: Some(256 * 1024 * 1024),
+            time_ms: None,
         })
 }
 

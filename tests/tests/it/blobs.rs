@@ -30,7 +30,13 @@ async fn head_has_the_headers_of_get_and_no_body() {
     let (gateway, path) = with_blob().await;
     let (head, get) = (gateway.head(&path).await.expect(200), gateway.get(&path).await.expect(200));
     assert!(head.body.is_empty());
-    for name in ["content-length", "content-type", "etag", "docker-content-digest", "cache-control"] {
+    for name in [
+        "content-length",
+        "content-type",
+        "etag",
+        "docker-content-digest",
+        "cache-control",
+    ] {
         assert_eq!(head.header(name), get.header(name), "{name}");
     }
 }
@@ -50,7 +56,11 @@ async fn ranges_are_answered_in_every_form() {
     ];
     for (range, status, content_range, body) in cases {
         let answer = gateway.send("GET", &path, &[("range", range)], "").await.expect(status);
-        assert_eq!((answer.header("content-range"), &answer.body[..]), (content_range, body), "{range}");
+        assert_eq!(
+            (answer.header("content-range"), &answer.body[..]),
+            (content_range, body),
+            "{range}"
+        );
     }
     for range in ["bytes=10-", "bytes=5-0", "bytes=100-200"] {
         let answer = gateway.send("GET", &path, &[("range", range)], "").await.expect(416);
@@ -68,16 +78,25 @@ async fn a_client_that_has_the_blob_gets_304() {
         assert!(answer.body.is_empty(), "{tag}");
         assert_eq!(answer.header("etag"), etag);
     }
-    let _ = gateway.send("GET", &path, &[("if-none-match", "\"other\"")], "").await.expect(200);
+    let _ = gateway
+        .send("GET", &path, &[("if-none-match", "\"other\"")], "")
+        .await
+        .expect(200);
     // A range of another version is not wanted.
-    let answer = gateway.send("GET", &path, &[("range", "bytes=0-1"), ("if-range", "\"other\"")], "").await.expect(200);
+    let answer = gateway
+        .send("GET", &path, &[("range", "bytes=0-1"), ("if-range", "\"other\"")], "")
+        .await
+        .expect(200);
     assert_eq!(answer.body, CONTENT);
 }
 
 #[tokio::test]
 async fn blobs_are_never_compressed() {
     let (gateway, path) = with_blob().await;
-    let answer = gateway.send("GET", &path, &[("accept-encoding", "gzip, br")], "").await.expect(200);
+    let answer = gateway
+        .send("GET", &path, &[("accept-encoding", "gzip, br")], "")
+        .await
+        .expect(200);
     assert_eq!((answer.header("content-encoding"), &answer.body[..]), ("", CONTENT));
 }
 
@@ -91,17 +110,32 @@ async fn empty_blobs_and_sha512_are_blobs_like_any_other() {
     let path = format!("/v2/a/blobs/uploads/?digest={long}");
     let _ = gateway.send("POST", &path, &[], CONTENT).await.expect(201);
     let answer = gateway.get(&format!("/v2/a/blobs/{long}")).await.expect(200);
-    assert_eq!((answer.body.as_ref(), answer.header("docker-content-digest")), (CONTENT, long.as_str()));
+    assert_eq!(
+        (answer.body.as_ref(), answer.header("docker-content-digest")),
+        (CONTENT, long.as_str())
+    );
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_said_to_be_unknown() {
     let (gateway, _) = with_blob().await;
     let missing = digest("missing");
-    gateway.get(&format!("/v2/team/a/blobs/{missing}")).await.expect_error(404, "BLOB_UNKNOWN", &missing);
-    gateway.get(&format!("/v2/team/b/blobs/{}", digest(CONTENT))).await.expect_error(404, "BLOB_UNKNOWN", "team/b");
-    gateway.get("/v2/team/a/blobs/sha256:00").await.expect_error(400, "DIGEST_INVALID", "64");
-    gateway.get("/v2/team/a/blobs/md5:00").await.expect_error(400, "DIGEST_INVALID", "sha256 or sha512");
+    gateway
+        .get(&format!("/v2/team/a/blobs/{missing}"))
+        .await
+        .expect_error(404, "BLOB_UNKNOWN", &missing);
+    gateway
+        .get(&format!("/v2/team/b/blobs/{}", digest(CONTENT)))
+        .await
+        .expect_error(404, "BLOB_UNKNOWN", "team/b");
+    gateway
+        .get("/v2/team/a/blobs/sha256:00")
+        .await
+        .expect_error(400, "DIGEST_INVALID", "64");
+    gateway
+        .get("/v2/team/a/blobs/md5:00")
+        .await
+        .expect_error(400, "DIGEST_INVALID", "sha256 or sha512");
 }
 
 #[tokio::test]
@@ -115,7 +149,14 @@ async fn content_survives_a_restart() {
 async fn http2_without_tls_works_as_well() {
     let (gateway, path) = with_blob().await;
     let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
-    let response = client.get(format!("http://{}{path}", gateway.address())).send().await.unwrap();
-    assert_eq!((response.version(), response.status().as_u16()), (reqwest::Version::HTTP_2, 200));
+    let response = client
+        .get(format!("http://{}{path}", gateway.address()))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (response.version(), response.status().as_u16()),
+        (reqwest::Version::HTTP_2, 200)
+    );
     assert_eq!(response.bytes().await.unwrap(), CONTENT);
 }

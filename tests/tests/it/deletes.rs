@@ -8,9 +8,15 @@ async fn deleting_a_tag_leaves_the_manifest() {
     let gateway = TestGateway::start().await;
     let digest = gateway.push_image("a", "v1", &[]).await;
     let _ = gateway.delete("/v2/a/manifests/v1").await.expect(202);
-    gateway.get("/v2/a/manifests/v1").await.expect_error(404, "MANIFEST_UNKNOWN", "v1");
+    gateway
+        .get("/v2/a/manifests/v1")
+        .await
+        .expect_error(404, "MANIFEST_UNKNOWN", "v1");
     let _ = gateway.get(&format!("/v2/a/manifests/{digest}")).await.expect(200);
-    gateway.delete("/v2/a/manifests/v1").await.expect_error(404, "MANIFEST_UNKNOWN", "v1");
+    gateway
+        .delete("/v2/a/manifests/v1")
+        .await
+        .expect_error(404, "MANIFEST_UNKNOWN", "v1");
 }
 
 #[tokio::test]
@@ -25,7 +31,10 @@ async fn deleting_a_manifest_takes_its_tags_along() {
     assert_eq!(gateway.get("/v2/a/tags/list").await.expect(200).json()["tags"], json!([]));
     gateway.restart().await;
     let _ = gateway.get(&format!("/v2/a/manifests/{digest}")).await.expect(404);
-    gateway.delete(&format!("/v2/a/manifests/{digest}")).await.expect_error(404, "MANIFEST_UNKNOWN", &digest);
+    gateway
+        .delete(&format!("/v2/a/manifests/{digest}"))
+        .await
+        .expect_error(404, "MANIFEST_UNKNOWN", &digest);
 }
 
 #[tokio::test]
@@ -34,10 +43,16 @@ async fn deleting_a_blob_leaves_the_manifests_that_name_it() {
     let digest = gateway.push_image("a", "v1", &[b"layer"]).await;
     let layer = gateway.push_blob("b", "layer").await;
     let _ = gateway.delete(&format!("/v2/a/blobs/{layer}")).await.expect(202);
-    gateway.get(&format!("/v2/a/blobs/{layer}")).await.expect_error(404, "BLOB_UNKNOWN", &layer);
+    gateway
+        .get(&format!("/v2/a/blobs/{layer}"))
+        .await
+        .expect_error(404, "BLOB_UNKNOWN", &layer);
     let _ = gateway.get(&format!("/v2/a/manifests/{digest}")).await.expect(200);
     let _ = gateway.get(&format!("/v2/b/blobs/{layer}")).await.expect(200);
-    gateway.delete(&format!("/v2/a/blobs/{layer}")).await.expect_error(404, "BLOB_UNKNOWN", &layer);
+    gateway
+        .delete(&format!("/v2/a/blobs/{layer}"))
+        .await
+        .expect_error(404, "BLOB_UNKNOWN", &layer);
     gateway.push_blob("a", "layer").await;
     let _ = gateway.get(&format!("/v2/a/blobs/{layer}")).await.expect(200);
 }
@@ -48,7 +63,12 @@ async fn a_referrer_that_is_deleted_is_no_longer_listed() {
     let subject = gateway.push_image("a", "v1", &[]).await;
     let mut document = manifest(b"{}", &[]);
     document["subject"] = json!({ "mediaType": portolan_tests::MANIFEST, "digest": subject, "size": 1 });
-    let referrer = gateway.put_manifest("a", "sig", &document).await.expect(201).header("docker-content-digest").to_owned();
+    let referrer = gateway
+        .put_manifest("a", "sig", &document)
+        .await
+        .expect(201)
+        .header("docker-content-digest")
+        .to_owned();
     let path = format!("/v2/a/referrers/{subject}");
     assert_eq!(gateway.get(&path).await.json()["manifests"][0]["digest"], referrer.as_str());
     let _ = gateway.delete(&format!("/v2/a/manifests/{referrer}")).await.expect(202);

@@ -21,8 +21,14 @@ async fn tags_are_listed_bytewise_and_in_pages() {
     assert_eq!((last.json()["tags"].clone(), last.header("link")), (json!(["a", "b"]), ""));
     let none = gateway.get("/v2/a/tags/list?n=0").await.expect(200);
     assert_eq!((none.json()["tags"].clone(), none.header("link")), (json!([]), ""));
-    gateway.get("/v2/a/tags/list?n=-1").await.expect_error(400, "UNSUPPORTED", "parameter n");
-    gateway.get("/v2/nowhere/tags/list").await.expect_error(404, "NAME_UNKNOWN", "nowhere");
+    gateway
+        .get("/v2/a/tags/list?n=-1")
+        .await
+        .expect_error(400, "UNSUPPORTED", "parameter n");
+    gateway
+        .get("/v2/nowhere/tags/list")
+        .await
+        .expect_error(404, "NAME_UNKNOWN", "nowhere");
 }
 
 #[tokio::test]
@@ -31,10 +37,16 @@ async fn repositories_are_listed_in_pages() {
     for repository in ["b", "a/b", "a", "a-b"] {
         gateway.push_blob(repository, "{}").await;
     }
-    assert_eq!(gateway.get("/v2/_catalog").await.expect(200).json(), json!({ "repositories": ["a", "a-b", "a/b", "b"] }));
+    assert_eq!(
+        gateway.get("/v2/_catalog").await.expect(200).json(),
+        json!({ "repositories": ["a", "a-b", "a/b", "b"] })
+    );
     let page = gateway.get("/v2/_catalog?n=3").await.expect(200);
     assert_eq!(page.header("link"), "</v2/_catalog?n=3&last=a%2Fb>; rel=\"next\"");
-    assert_eq!(gateway.get("/v2/_catalog?n=3&last=a%2Fb").await.expect(200).json()["repositories"], json!(["b"]));
+    assert_eq!(
+        gateway.get("/v2/_catalog?n=3&last=a%2Fb").await.expect(200).json()["repositories"],
+        json!(["b"])
+    );
 }
 
 #[tokio::test]
@@ -42,12 +54,26 @@ async fn extensions_can_be_discovered() {
     let gateway = TestGateway::start().await;
     for path in ["/v2/_oci/ext/discover", "/v2/team/a/_oci/ext/discover"] {
         let found = gateway.get(path).await.expect(200).json();
-        let names: Vec<&str> = found["extensions"].as_array().unwrap().iter().map(|found| found["name"].as_str().unwrap()).collect();
+        let names: Vec<&str> = found["extensions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|found| found["name"].as_str().unwrap())
+            .collect();
         assert_eq!(names, ["_oci", "_portolan"]);
     }
     let document = gateway.get("/v2/_portolan/openapi.json").await.expect(200).json();
     assert_eq!(document["openapi"], "3.1.0");
-    assert_eq!(gateway.get("/v2/_portolan/types").await.expect(200).json(), json!({ "types": [] }));
-    assert_eq!(gateway.get("/v2/_portolan/plugins").await.expect(200).json(), json!({ "plugins": [] }));
-    gateway.get("/v2/_portolan/plugins/none").await.expect_error(404, "NAME_UNKNOWN", "no plugin");
+    assert_eq!(
+        gateway.get("/v2/_portolan/types").await.expect(200).json(),
+        json!({ "types": [] })
+    );
+    assert_eq!(
+        gateway.get("/v2/_portolan/plugins").await.expect(200).json(),
+        json!({ "plugins": [] })
+    );
+    gateway
+        .get("/v2/_portolan/plugins/none")
+        .await
+        .expect_error(404, "NAME_UNKNOWN", "no plugin");
 }

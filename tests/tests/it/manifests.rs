@@ -10,14 +10,29 @@ async fn a_manifest_comes_back_byte_for_byte() {
     let mut document = manifest(b"{}", &[]);
     document["unknown"] = json!({ "kept": [1, 2.50, "ü"] });
     let text = format!("\n {document}\n");
-    let answer = gateway.send("PUT", "/v2/a/manifests/v1", &[("content-type", MANIFEST)], text.clone()).await.expect(201);
+    let answer = gateway
+        .send("PUT", "/v2/a/manifests/v1", &[("content-type", MANIFEST)], text.clone())
+        .await
+        .expect(201);
     let digest = digest(&text);
-    assert_eq!((answer.header("docker-content-digest"), answer.location().as_str()), (digest.as_str(), "/v2/a/manifests/v1"));
+    assert_eq!(
+        (answer.header("docker-content-digest"), answer.location().as_str()),
+        (digest.as_str(), "/v2/a/manifests/v1")
+    );
     for reference in ["v1", &digest] {
         let path = format!("/v2/a/manifests/{reference}");
         let (get, head) = (gateway.get(&path).await.expect(200), gateway.head(&path).await.expect(200));
-        assert_eq!((get.text(), get.header("content-type"), get.header("docker-content-digest")), (text.clone(), MANIFEST, digest.as_str()));
-        for name in ["content-length", "content-type", "etag", "docker-content-digest", "cache-control"] {
+        assert_eq!(
+            (get.text(), get.header("content-type"), get.header("docker-content-digest")),
+            (text.clone(), MANIFEST, digest.as_str())
+        );
+        for name in [
+            "content-length",
+            "content-type",
+            "etag",
+            "docker-content-digest",
+            "cache-control",
+        ] {
             assert_eq!(head.header(name), get.header(name), "{name}");
         }
         assert!(head.body.is_empty());
@@ -38,15 +53,26 @@ async fn every_kind_of_manifest_is_stored_under_the_type_it_was_pushed_with() {
     let mut list = index(&[image.as_bytes()]);
     list["mediaType"] = "application/vnd.docker.distribution.manifest.list.v2+json".into();
     let nested = index(&[index(&[image.as_bytes()]).to_string().as_bytes()]);
-    let documents = [manifest(b"{}", &[]), index(&[]), index(&[image.as_bytes()]), nested, docker, list];
+    let documents = [
+        manifest(b"{}", &[]),
+        index(&[]),
+        index(&[image.as_bytes()]),
+        nested,
+        docker,
+        list,
+    ];
     for (n, document) in documents.iter().enumerate() {
         let _ = gateway.put_manifest("a", &format!("v{n}"), document).await.expect(201);
         let answer = gateway.get(&format!("/v2/a/manifests/v{n}")).await.expect(200);
         assert_eq!(answer.header("content-type"), document["mediaType"].as_str().unwrap());
     }
     // Helm and others leave the type to the header, and write null for nothing.
-    let bare = json!({ "schemaVersion": 2, "config": manifest(b"{}", &[])["config"], "layers": null, "annotations": null }).to_string();
-    let _ = gateway.send("PUT", "/v2/a/manifests/bare", &[("content-type", MANIFEST)], bare.clone()).await.expect(201);
+    let bare =
+        json!({ "schemaVersion": 2, "config": manifest(b"{}", &[])["config"], "layers": null, "annotations": null }).to_string();
+    let _ = gateway
+        .send("PUT", "/v2/a/manifests/bare", &[("content-type", MANIFEST)], bare.clone())
+        .await
+        .expect(201);
     assert_eq!(gateway.get("/v2/a/manifests/bare").await.expect(200).text(), bare);
 }
 
@@ -56,15 +82,27 @@ async fn what_can_be_read_in_two_ways_is_refused() {
     gateway.push_blob("a", "{}").await;
     let put = |kind: &'static str, body: String| {
         let gateway = &gateway;
-        async move { gateway.send("PUT", "/v2/a/manifests/v1", &[("content-type", kind)], body).await }
+        async move {
+            gateway
+                .send("PUT", "/v2/a/manifests/v1", &[("content-type", kind)], body)
+                .await
+        }
     };
     let image = manifest(b"{}", &[]);
     let mut both = image.clone();
     both["manifests"] = json!([]);
-    put(INDEX, image.to_string()).await.expect_error(400, "MANIFEST_INVALID", "must be the same");
-    put(MANIFEST, both.to_string()).await.expect_error(400, "MANIFEST_INVALID", "both");
-    put("application/json", "{}".into()).await.expect_error(400, "MANIFEST_INVALID", "not a manifest type");
-    put("application/vnd.docker.distribution.manifest.v1+json", "{}".into()).await.expect_error(400, "MANIFEST_INVALID", "obsolete");
+    put(INDEX, image.to_string())
+        .await
+        .expect_error(400, "MANIFEST_INVALID", "must be the same");
+    put(MANIFEST, both.to_string())
+        .await
+        .expect_error(400, "MANIFEST_INVALID", "both");
+    put("application/json", "{}".into())
+        .await
+        .expect_error(400, "MANIFEST_INVALID", "not a manifest type");
+    put("application/vnd.docker.distribution.manifest.v1+json", "{}".into())
+        .await
+        .expect_error(400, "MANIFEST_INVALID", "obsolete");
     let twice = image.to_string().replacen('{', "{\"schemaVersion\":2,", 1);
     put(MANIFEST, twice).await.expect_error(400, "MANIFEST_INVALID", "twice");
     let _ = gateway.get("/v2/a/manifests/v1").await.expect(404);
@@ -76,11 +114,19 @@ async fn json_that_is_huge_deep_or_no_text_is_refused() {
     gateway.push_blob("a", "{}").await;
     let put = |body: Vec<u8>| {
         let gateway = &gateway;
-        async move { gateway.send("PUT", "/v2/a/manifests/v1", &[("content-type", MANIFEST)], body).await }
+        async move {
+            gateway
+                .send("PUT", "/v2/a/manifests/v1", &[("content-type", MANIFEST)], body)
+                .await
+        }
     };
     put(b"{".to_vec()).await.expect_error(400, "MANIFEST_INVALID", "EOF");
-    put("[".repeat(100_000).into()).await.expect_error(400, "MANIFEST_INVALID", "recursion");
-    put(b"{\"schemaVersion\":2,\"x\":\"\xff\"}".to_vec()).await.expect_error(400, "MANIFEST_INVALID", "UTF-8");
+    put("[".repeat(100_000).into())
+        .await
+        .expect_error(400, "MANIFEST_INVALID", "recursion");
+    put(b"{\"schemaVersion\":2,\"x\":\"\xff\"}".to_vec())
+        .await
+        .expect_error(400, "MANIFEST_INVALID", "UTF-8");
     put(Vec::new()).await.expect_error(400, "MANIFEST_INVALID", "EOF");
     // The largest manifest is one of exactly 4 MiB.
     let padded = |size: usize| {
@@ -91,7 +137,9 @@ async fn json_that_is_huge_deep_or_no_text_is_refused() {
         document.to_string().into_bytes()
     };
     let _ = put(padded(4 << 20)).await.expect(201);
-    put(padded((4 << 20) + 1)).await.expect_error(413, "SIZE_INVALID", "at most 4194304");
+    put(padded((4 << 20) + 1))
+        .await
+        .expect_error(413, "SIZE_INVALID", "at most 4194304");
 }
 
 #[tokio::test]
@@ -100,12 +148,21 @@ async fn a_manifest_may_only_name_what_its_repository_holds() {
     gateway.push_blob("a", "{}").await;
     let elsewhere = gateway.push_blob("b", "layer").await;
     let document = manifest(b"{}", &[b"layer"]);
-    gateway.put_manifest("a", "v1", &document).await.expect_error(404, "MANIFEST_BLOB_UNKNOWN", &elsewhere);
+    gateway
+        .put_manifest("a", "v1", &document)
+        .await
+        .expect_error(404, "MANIFEST_BLOB_UNKNOWN", &elsewhere);
     let child = manifest(b"{}", &[]).to_string();
-    gateway.put_manifest("a", "v1", &index(&[child.as_bytes()])).await.expect_error(404, "MANIFEST_BLOB_UNKNOWN", &digest(&child));
+    gateway
+        .put_manifest("a", "v1", &index(&[child.as_bytes()]))
+        .await
+        .expect_error(404, "MANIFEST_BLOB_UNKNOWN", &digest(&child));
     let mut wrong_size = manifest(b"{}", &[]);
     wrong_size["config"]["size"] = 3.into();
-    gateway.put_manifest("a", "v1", &wrong_size).await.expect_error(400, "MANIFEST_INVALID", "3 bytes");
+    gateway
+        .put_manifest("a", "v1", &wrong_size)
+        .await
+        .expect_error(400, "MANIFEST_INVALID", "3 bytes");
     let _ = gateway.get("/v2/a/manifests/v1").await.expect(404);
     // A foreign layer may be absent, and so may a subject.
     let mut foreign = document.clone();
@@ -125,15 +182,31 @@ async fn several_tags_are_set_together_or_not_at_all() {
     let digest = digest(document.to_string());
     let tags: Vec<String> = (0..12).map(|n| format!("t{n}")).collect();
     let query = tags.iter().map(|tag| format!("tag={tag}")).collect::<Vec<_>>().join("&");
-    let answer = gateway.put_manifest("a", &format!("{digest}?{query}"), &document).await.expect(201);
+    let answer = gateway
+        .put_manifest("a", &format!("{digest}?{query}"), &document)
+        .await
+        .expect(201);
     assert_eq!(answer.all("oci-tag"), tags);
     for tag in &tags {
-        assert_eq!(gateway.head(&format!("/v2/a/manifests/{tag}")).await.expect(200).header("docker-content-digest"), digest);
+        assert_eq!(
+            gateway
+                .head(&format!("/v2/a/manifests/{tag}"))
+                .await
+                .expect(200)
+                .header("docker-content-digest"),
+            digest
+        );
     }
-    gateway.put_manifest("a", &format!("{digest}?tag=good&tag=-bad"), &document).await.expect_error(400, "MANIFEST_INVALID", "-bad");
+    gateway
+        .put_manifest("a", &format!("{digest}?tag=good&tag=-bad"), &document)
+        .await
+        .expect_error(400, "MANIFEST_INVALID", "-bad");
     let _ = gateway.get("/v2/a/manifests/good").await.expect(404);
     let many = (0..65).map(|n| format!("tag=m{n}")).collect::<Vec<_>>().join("&");
-    gateway.put_manifest("a", &format!("{digest}?{many}"), &document).await.expect_error(414, "MANIFEST_INVALID", "at most 64");
+    gateway
+        .put_manifest("a", &format!("{digest}?{many}"), &document)
+        .await
+        .expect_error(414, "MANIFEST_INVALID", "at most 64");
 }
 
 #[tokio::test]
@@ -142,11 +215,17 @@ async fn the_digest_of_a_push_has_to_be_right() {
     gateway.push_blob("a", "{}").await;
     let document = manifest(b"{}", &[]);
     let wrong = digest("other");
-    gateway.put_manifest("a", &wrong, &document).await.expect_error(400, "DIGEST_INVALID", &wrong);
+    gateway
+        .put_manifest("a", &wrong, &document)
+        .await
+        .expect_error(400, "DIGEST_INVALID", &wrong);
     let long = digest512(document.to_string());
     let answer = gateway.put_manifest("a", &long, &document).await.expect(201);
     assert_eq!(answer.header("docker-content-digest"), long);
-    assert_eq!(gateway.get(&format!("/v2/a/manifests/{long}")).await.expect(200).text(), document.to_string());
+    assert_eq!(
+        gateway.get(&format!("/v2/a/manifests/{long}")).await.expect(200).text(),
+        document.to_string()
+    );
 }
 
 #[tokio::test]
@@ -162,7 +241,10 @@ async fn a_subject_is_acknowledged_and_its_referrers_are_listed() {
     };
     for (kind, note) in [("test/a", "1"), ("test/a", "2"), ("test/b", "3")] {
         let document = refer(kind, note);
-        let answer = gateway.put_manifest("a", &digest(document.to_string()), &document).await.expect(201);
+        let answer = gateway
+            .put_manifest("a", &digest(document.to_string()), &document)
+            .await
+            .expect(201);
         assert_eq!(answer.header("oci-subject"), subject);
     }
     let path = format!("/v2/a/referrers/{subject}");
@@ -172,12 +254,24 @@ async fn a_subject_is_acknowledged_and_its_referrers_are_listed() {
     assert_eq!(listed["manifests"].as_array().unwrap().len(), 3);
     assert!(listed["manifests"][0]["artifactType"].is_string() && listed["manifests"][0]["annotations"]["note"].is_string());
     let answer = gateway.get(&format!("{path}?artifactType=test/a")).await.expect(200);
-    assert_eq!((answer.header("oci-filters-applied"), answer.json()["manifests"].as_array().unwrap().len()), ("artifactType", 2));
+    assert_eq!(
+        (
+            answer.header("oci-filters-applied"),
+            answer.json()["manifests"].as_array().unwrap().len()
+        ),
+        ("artifactType", 2)
+    );
     // Page by page, each once.
     let (mut next, mut seen) = (format!("{path}?n=1"), Vec::new());
     loop {
         let answer = gateway.get(&next).await.expect(200);
-        seen.extend(answer.json()["manifests"].as_array().unwrap().iter().map(|found| found["digest"].to_string()));
+        seen.extend(
+            answer.json()["manifests"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|found| found["digest"].to_string()),
+        );
         match answer.header("link").strip_prefix('<').and_then(|link| link.split_once('>')) {
             Some((link, _)) => link.clone_into(&mut next),
             None => break,
@@ -186,10 +280,16 @@ async fn a_subject_is_acknowledged_and_its_referrers_are_listed() {
     seen.dedup();
     assert_eq!(seen.len(), 3);
     // Nothing refers to what nobody knows.
-    for path in [format!("/v2/nowhere/referrers/{subject}"), format!("/v2/a/referrers/{}", digest("x"))] {
+    for path in [
+        format!("/v2/nowhere/referrers/{subject}"),
+        format!("/v2/a/referrers/{}", digest("x")),
+    ] {
         assert_eq!(gateway.get(&path).await.expect(200).json()["manifests"], json!([]));
     }
-    gateway.get("/v2/a/referrers/sha256:x").await.expect_error(400, "DIGEST_INVALID", "64");
+    gateway
+        .get("/v2/a/referrers/sha256:x")
+        .await
+        .expect_error(400, "DIGEST_INVALID", "64");
 }
 
 #[tokio::test]
@@ -198,10 +298,22 @@ async fn referrers_from_before_the_api_are_folded_in() {
     let subject = gateway.push_image("a", "v1", &[]).await;
     let mut old = manifest(b"{}", &[]);
     old["config"]["mediaType"] = EMPTY.into();
-    let old_digest = gateway.put_manifest("a", "old", &old).await.expect(201).header("docker-content-digest").to_owned();
+    let old_digest = gateway
+        .put_manifest("a", "old", &old)
+        .await
+        .expect(201)
+        .header("docker-content-digest")
+        .to_owned();
     let mut fallback = index(&[old.to_string().as_bytes()]);
     fallback["manifests"][0]["artifactType"] = "test/old".into();
-    let _ = gateway.put_manifest("a", &subject.replace(':', "-"), &fallback).await.expect(201);
-    let listed = gateway.get(&format!("/v2/a/referrers/{subject}?artifactType=test/old")).await.expect(200).json();
+    let _ = gateway
+        .put_manifest("a", &subject.replace(':', "-"), &fallback)
+        .await
+        .expect(201);
+    let listed = gateway
+        .get(&format!("/v2/a/referrers/{subject}?artifactType=test/old"))
+        .await
+        .expect(200)
+        .json();
     assert_eq!(listed["manifests"][0]["digest"], old_digest.as_str());
 }

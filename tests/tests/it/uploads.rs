@@ -3,7 +3,11 @@
 use portolan_tests::{TestGateway, digest, digest512, raw, truncated};
 
 async fn begin(gateway: &TestGateway, query: &str) -> String {
-    gateway.send("POST", &format!("/v2/a/blobs/uploads/{query}"), &[], "").await.expect(202).location()
+    gateway
+        .send("POST", &format!("/v2/a/blobs/uploads/{query}"), &[], "")
+        .await
+        .expect(202)
+        .location()
 }
 
 fn with_digest(location: &str, digest: &str) -> String {
@@ -17,59 +21,92 @@ async fn a_session_takes_chunks_and_ends_with_a_digest() {
     assert!(!answer.header("docker-upload-uuid").is_empty());
     let mut location = answer.location();
     for (range, chunk, held) in [("0-3", "0123", "0-3"), ("4-5", "45", "0-5")] {
-        let answer = gateway.send("PATCH", &location, &[("content-range", range)], chunk).await.expect(202);
+        let answer = gateway
+            .send("PATCH", &location, &[("content-range", range)], chunk)
+            .await
+            .expect(202);
         assert_eq!(answer.header("range"), held);
         location = answer.location();
     }
     let answer = gateway.get(&location).await.expect(204);
     assert_eq!((answer.header("range"), answer.location()), ("0-5", location.clone()));
     let digest = digest("0123456");
-    let answer = gateway.send("PUT", &with_digest(&location, &digest), &[("content-range", "6-6")], "6").await.expect(201);
+    let answer = gateway
+        .send("PUT", &with_digest(&location, &digest), &[("content-range", "6-6")], "6")
+        .await
+        .expect(201);
     assert_eq!(answer.location(), format!("/v2/a/blobs/{digest}"));
     assert_eq!(gateway.get(&answer.location()).await.expect(200).body, "0123456");
-    gateway.get(&location).await.expect_error(404, "BLOB_UPLOAD_UNKNOWN", "start the upload again");
+    gateway
+        .get(&location)
+        .await
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN", "start the upload again");
 }
 
 #[tokio::test]
 async fn a_body_without_a_length_is_taken_as_it_comes() {
     let gateway = TestGateway::start().await;
     let location = begin(&gateway, "").await;
-    let pieces = ["ab", "cd", "ef"].map(|piece| Ok::<_, std::io::Error>(piece));
+    let pieces = ["ab", "cd", "ef"].map(Ok::<_, std::io::Error>);
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
     let answer = gateway.send("PATCH", &location, &[], body).await.expect(202);
     assert_eq!(answer.header("range"), "0-5");
-    let _ = gateway.send("PUT", &with_digest(&answer.location(), &digest("abcdef")), &[], "").await.expect(201);
+    let _ = gateway
+        .send("PUT", &with_digest(&answer.location(), &digest("abcdef")), &[], "")
+        .await
+        .expect(201);
 }
 
 #[tokio::test]
 async fn chunks_out_of_order_are_refused_and_say_where_to_go_on() {
     let gateway = TestGateway::start().await;
     let location = begin(&gateway, "").await;
-    let _ = gateway.send("PATCH", &location, &[("content-range", "0-3")], "0123").await.expect(202);
+    let _ = gateway
+        .send("PATCH", &location, &[("content-range", "0-3")], "0123")
+        .await
+        .expect(202);
     for (method, path) in [("PATCH", location.clone()), ("PUT", with_digest(&location, &digest("x")))] {
-        let answer = gateway.send(method, &path, &[("content-range", "6-7")], "67").await.expect(416);
+        let answer = gateway
+            .send(method, &path, &[("content-range", "6-7")], "67")
+            .await
+            .expect(416);
         assert_eq!((answer.header("range"), answer.location()), ("0-3", location.clone()));
         answer.expect_error(416, "BLOB_UPLOAD_INVALID", "holds 4 bytes");
     }
     for (range, said) in [("4-9", "spans 6 bytes"), ("x", "first-last"), ("5-4", "first-last")] {
-        gateway.send("PATCH", &location, &[("content-range", range)], "45").await.expect_error(416, "BLOB_UPLOAD_INVALID", said);
+        gateway
+            .send("PATCH", &location, &[("content-range", range)], "45")
+            .await
+            .expect_error(416, "BLOB_UPLOAD_INVALID", said);
     }
     assert_eq!(gateway.get(&location).await.expect(204).header("range"), "0-3");
 }
 
 #[tokio::test]
 async fn acknowledged_bytes_of_a_session_survive_a_restart() {
-    for (query, algorithm) in [("", digest as fn(&'static str) -> String), ("?digest-algorithm=sha512", digest512)] {
+    for (query, algorithm) in [
+        ("", digest as fn(&'static str) -> String),
+        ("?digest-algorithm=sha512", digest512),
+    ] {
         let mut gateway = TestGateway::start().await;
         let location = begin(&gateway, query).await;
         let _ = gateway.send("PATCH", &location, &[], "0123").await.expect(202);
         gateway.restart().await;
         assert_eq!(gateway.get(&location).await.expect(204).header("range"), "0-3");
-        let answer = gateway.send("PATCH", &location, &[("content-range", "4-5")], "45").await.expect(202);
+        let answer = gateway
+            .send("PATCH", &location, &[("content-range", "4-5")], "45")
+            .await
+            .expect(202);
         gateway.restart().await;
         let digest = algorithm("012345678");
-        let _ = gateway.send("PUT", &with_digest(&answer.location(), &digest), &[], "678").await.expect(201);
-        assert_eq!(gateway.get(&format!("/v2/a/blobs/{digest}")).await.expect(200).body, "012345678");
+        let _ = gateway
+            .send("PUT", &with_digest(&answer.location(), &digest), &[], "678")
+            .await
+            .expect(201);
+        assert_eq!(
+            gateway.get(&format!("/v2/a/blobs/{digest}")).await.expect(200).body,
+            "012345678"
+        );
     }
 }
 
@@ -79,7 +116,10 @@ async fn a_session_without_a_hint_can_end_with_another_algorithm() {
     let location = begin(&gateway, "").await;
     let _ = gateway.send("PATCH", &location, &[], "abc").await.expect(202);
     let digest = digest512("abcdef");
-    let _ = gateway.send("PUT", &with_digest(&location, &digest), &[], "def").await.expect(201);
+    let _ = gateway
+        .send("PUT", &with_digest(&location, &digest), &[], "def")
+        .await
+        .expect(201);
     assert_eq!(gateway.get(&format!("/v2/a/blobs/{digest}")).await.expect(200).body, "abcdef");
 }
 
@@ -89,8 +129,14 @@ async fn an_upload_can_be_cancelled() {
     let location = begin(&gateway, "").await;
     let _ = gateway.send("PATCH", &location, &[], "abc").await.expect(202);
     let _ = gateway.delete(&location).await.expect(204);
-    gateway.get(&location).await.expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
-    gateway.delete(&location).await.expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
+    gateway
+        .get(&location)
+        .await
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
+    gateway
+        .delete(&location)
+        .await
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
 }
 
 #[tokio::test]
@@ -99,15 +145,33 @@ async fn wrong_digests_are_refused_and_the_session_stays() {
     let location = begin(&gateway, "").await;
     let _ = gateway.send("PATCH", &location, &[], "abc").await.expect(202);
     let wrong = digest("other");
-    gateway.send("PUT", &with_digest(&location, &wrong), &[], "def").await.expect_error(400, "DIGEST_INVALID", &wrong);
-    gateway.send("PUT", &with_digest(&location, "sha256:x"), &[], "").await.expect_error(400, "DIGEST_INVALID", "64");
-    gateway.send("PUT", &location, &[], "").await.expect_error(400, "DIGEST_INVALID", "parameter digest is missing");
+    gateway
+        .send("PUT", &with_digest(&location, &wrong), &[], "def")
+        .await
+        .expect_error(400, "DIGEST_INVALID", &wrong);
+    gateway
+        .send("PUT", &with_digest(&location, "sha256:x"), &[], "")
+        .await
+        .expect_error(400, "DIGEST_INVALID", "64");
+    gateway
+        .send("PUT", &location, &[], "")
+        .await
+        .expect_error(400, "DIGEST_INVALID", "parameter digest is missing");
     let _ = gateway.get(&format!("/v2/a/blobs/{wrong}")).await.expect(404);
     assert_eq!(gateway.get(&location).await.expect(204).header("range"), "0-2");
-    let _ = gateway.send("PUT", &with_digest(&location, &digest("abcdef")), &[], "def").await.expect(201);
+    let _ = gateway
+        .send("PUT", &with_digest(&location, &digest("abcdef")), &[], "def")
+        .await
+        .expect(201);
     let path = format!("/v2/a/blobs/uploads/?digest={wrong}");
-    gateway.send("POST", &path, &[], "abc").await.expect_error(400, "DIGEST_INVALID", &digest("abc"));
-    gateway.send("POST", "/v2/a/blobs/uploads/?digest-algorithm=md5", &[], "").await.expect_error(400, "DIGEST_INVALID", "md5");
+    gateway
+        .send("POST", &path, &[], "abc")
+        .await
+        .expect_error(400, "DIGEST_INVALID", &digest("abc"));
+    gateway
+        .send("POST", "/v2/a/blobs/uploads/?digest-algorithm=md5", &[], "")
+        .await
+        .expect_error(400, "DIGEST_INVALID", "md5");
 }
 
 #[tokio::test]
@@ -124,8 +188,14 @@ async fn the_last_request_can_be_repeated() {
 async fn a_session_belongs_to_its_repository() {
     let gateway = TestGateway::start().await;
     let location = begin(&gateway, "").await.replace("/v2/a/", "/v2/b/");
-    gateway.get(&location).await.expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
-    gateway.send("PATCH", &location, &[], "x").await.expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
+    gateway
+        .get(&location)
+        .await
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
+    gateway
+        .send("PATCH", &location, &[], "x")
+        .await
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
 }
 
 #[tokio::test]
@@ -143,7 +213,15 @@ async fn what_arrived_of_a_truncated_chunk_is_kept() {
     }
     assert_eq!(state.expect(204).header("range"), "0-3");
     gateway.restart().await;
-    let _ = gateway.send("PUT", &with_digest(&location, &digest("012345")), &[("content-range", "4-5")], "45").await.expect(201);
+    let _ = gateway
+        .send(
+            "PUT",
+            &with_digest(&location, &digest("012345")),
+            &[("content-range", "4-5")],
+            "45",
+        )
+        .await
+        .expect(201);
 }
 
 #[tokio::test]
@@ -166,12 +244,21 @@ async fn blobs_beyond_the_limit_are_refused_before_they_are_read() {
     let gateway = TestGateway::with_config("[registry]\nblob_bytes_max = \"10 B\"\n").await;
     let path = |content: &str| format!("/v2/a/blobs/uploads/?digest={}", digest(content));
     let _ = gateway.send("POST", &path("0123456789"), &[], "0123456789").await.expect(201);
-    gateway.send("POST", &path("0123456789x"), &[], "0123456789x").await.expect_error(413, "SIZE_INVALID", "at most 10");
+    gateway
+        .send("POST", &path("0123456789x"), &[], "0123456789x")
+        .await
+        .expect_error(413, "SIZE_INVALID", "at most 10");
     let location = begin(&gateway, "").await;
-    gateway.send("PATCH", &location, &[], "0123456789x").await.expect_error(413, "SIZE_INVALID", "at most 10");
+    gateway
+        .send("PATCH", &location, &[], "0123456789x")
+        .await
+        .expect_error(413, "SIZE_INVALID", "at most 10");
     let pieces = (0..5).map(|_| Ok::<_, std::io::Error>("0123"));
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
-    gateway.send("PATCH", &location, &[], body).await.expect_error(413, "SIZE_INVALID", "at most 10");
+    gateway
+        .send("PATCH", &location, &[], body)
+        .await
+        .expect_error(413, "SIZE_INVALID", "at most 10");
 }
 
 #[tokio::test]
@@ -189,7 +276,10 @@ async fn one_request_writes_to_a_session_at_a_time() {
         while answer.status != 409 {
             answer = gateway.get(&location).await;
         }
-        gateway.send("PATCH", &location, &[], "x").await.expect_error(409, "BLOB_UPLOAD_INVALID", "another request");
+        gateway
+            .send("PATCH", &location, &[], "x")
+            .await
+            .expect_error(409, "BLOB_UPLOAD_INVALID", "another request");
         drop(sender);
     };
     let (first, ()) = tokio::join!(first, second);
@@ -200,9 +290,13 @@ async fn one_request_writes_to_a_session_at_a_time() {
 async fn a_client_may_wait_for_the_word_to_go_on() {
     let gateway = TestGateway::start().await;
     let path = format!("/v2/a/blobs/uploads/?digest={}", digest("abc"));
-    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n");
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n");
     let answer = raw(gateway.address(), format!("{head}abc")).await;
-    assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n") && answer.contains("HTTP/1.1 201 Created"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 100 Continue\r\n") && answer.contains("HTTP/1.1 201 Created"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]

@@ -35,9 +35,22 @@ async fn every_route_hides_the_repository() {
             assert!(!answer.text().contains("layer"), "{path}");
         }
     }
-    assert_eq!(gateway.get(&format!("/v2/secret/a/referrers/{secret}")).await.expect(200).json()["manifests"], json!([]));
-    assert_eq!(gateway.get("/v2/_catalog").await.expect(200).json()["repositories"], json!(["open"]));
-    assert_eq!(gateway.get("/v2/_portolan/search?q=secret").await.expect(200).json()["results"], json!([]));
+    assert_eq!(
+        gateway
+            .get(&format!("/v2/secret/a/referrers/{secret}"))
+            .await
+            .expect(200)
+            .json()["manifests"],
+        json!([])
+    );
+    assert_eq!(
+        gateway.get("/v2/_catalog").await.expect(200).json()["repositories"],
+        json!(["open"])
+    );
+    assert_eq!(
+        gateway.get("/v2/_portolan/search?q=secret").await.expect(200).json()["results"],
+        json!([])
+    );
     for (method, path) in [
         ("POST", "/v2/secret/a/blobs/uploads/".to_owned()),
         ("POST", format!("/v2/secret/a/blobs/uploads/?mount={layer}&from=open")),
@@ -48,9 +61,15 @@ async fn every_route_hides_the_repository() {
         ("DELETE", "/v2/secret/a/manifests/v1".into()),
         ("DELETE", format!("/v2/secret/a/blobs/{layer}")),
     ] {
-        gateway.send(method, &path, &[], "").await.expect_error(403, "DENIED", "secret/a");
+        gateway
+            .send(method, &path, &[], "")
+            .await
+            .expect_error(403, "DENIED", "secret/a");
     }
-    gateway.put_manifest("secret/a", "v2", &manifest(b"{}", &[])).await.expect_error(403, "DENIED", "secret/a");
+    gateway
+        .put_manifest("secret/a", "v2", &manifest(b"{}", &[]))
+        .await
+        .expect_error(403, "DENIED", "secret/a");
 }
 
 #[tokio::test]
@@ -59,17 +78,26 @@ async fn knowing_a_digest_gives_nothing() {
     let layer = digest("secret layer");
     // Not through a mount, named or anonymous: the client is asked to push the bytes.
     for query in [format!("mount={layer}&from=secret/a"), format!("mount={layer}")] {
-        let _ = gateway.send("POST", &format!("/v2/open/blobs/uploads/?{query}"), &[], "").await.expect(202);
+        let _ = gateway
+            .send("POST", &format!("/v2/open/blobs/uploads/?{query}"), &[], "")
+            .await
+            .expect(202);
     }
     // Not through a manifest that names it, as a layer, a foreign layer or a child.
     let stolen = manifest(b"{}", &[b"secret layer"]);
-    gateway.put_manifest("open", "stolen", &stolen).await.expect_error(404, "MANIFEST_BLOB_UNKNOWN", &layer);
+    gateway
+        .put_manifest("open", "stolen", &stolen)
+        .await
+        .expect_error(404, "MANIFEST_BLOB_UNKNOWN", &layer);
     let mut foreign = stolen.clone();
     foreign["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.nondistributable.v1.tar".into();
     let _ = gateway.put_manifest("open", "foreign", &foreign).await.expect(201);
     let mut child = index(&[b""]);
     child["manifests"][0]["digest"] = secret.as_str().into();
-    gateway.put_manifest("open", "child", &child).await.expect_error(404, "MANIFEST_BLOB_UNKNOWN", &secret);
+    gateway
+        .put_manifest("open", "child", &child)
+        .await
+        .expect_error(404, "MANIFEST_BLOB_UNKNOWN", &secret);
     // Not through the referrers of something that it has.
     let _ = gateway.get(&format!("/v2/open/referrers/{secret}")).await.expect(200);
     for path in [format!("/v2/open/blobs/{layer}"), format!("/v2/open/manifests/{secret}")] {
@@ -80,7 +108,15 @@ async fn knowing_a_digest_gives_nothing() {
 #[tokio::test]
 async fn a_sparse_manifest_gives_nothing_either() {
     let (mut gateway, _) = with_secret().await;
-    gateway.reconfigure(&format!("{HIDDEN}[registry]\nmissing_references = \"accept\"\n")).await;
-    let _ = gateway.put_manifest("open", "stolen", &manifest(b"{}", &[b"secret layer"])).await.expect(201);
-    let _ = gateway.get(&format!("/v2/open/blobs/{}", digest("secret layer"))).await.expect(404);
+    gateway
+        .reconfigure(&format!("{HIDDEN}[registry]\nmissing_references = \"accept\"\n"))
+        .await;
+    let _ = gateway
+        .put_manifest("open", "stolen", &manifest(b"{}", &[b"secret layer"]))
+        .await
+        .expect(201);
+    let _ = gateway
+        .get(&format!("/v2/open/blobs/{}", digest("secret layer")))
+        .await
+        .expect(404);
 }

@@ -22,7 +22,15 @@ fn files_are_short() {
 
 /// Strips what may stand before `fn`.
 fn declaration(code: &str) -> &str {
-    let qualifiers = ["pub ", "pub(crate) ", "pub(super) ", "const ", "async ", "unsafe ", "extern \"C\" "];
+    let qualifiers = [
+        "pub ",
+        "pub(crate) ",
+        "pub(super) ",
+        "const ",
+        "async ",
+        "unsafe ",
+        "extern \"C\" ",
+    ];
     let stripped = qualifiers.iter().find_map(|qualifier| code.strip_prefix(qualifier));
     stripped.map_or(code, declaration)
 }

@@ -249,8 +249,8 @@ impl Page {
 /// Reads where a page goes on.
 fn cursor(after: &str) -> Option<EntryCursor> {
     let (repository, digest) = after.split_once('@')?;
-    (repository.parse::<Repository>().ok()?, digest.parse::<Digest>().ok()?);
-    Some((repository.to_owned(), digest.to_owned()))
+    let (repository, digest) = (repository.parse::<Repository>().ok()?, digest.parse::<Digest>().ok()?);
+    Some((repository.to_string(), digest.to_string()))
 }
 
 fn items(limit: u32) -> usize {

@@ -229,6 +229,7 @@ fn two_sizes_and_sparse_files_are_refused() {
     assert!(fails(&with("size", b"2"), Limits::default()).contains("its PAX header gives another"));
     assert!(fails(&with("size", b"-"), Limits::default()).contains("no number"));
     assert!(fails(&with("GNU.sparse.major", b"1"), Limits::default()).contains("sparse"));
+    assert!(fails(&packed(&[(header("f", EntryType::GNUSparse, 0), b"")]), Limits::default()).contains("sparse"));
 }
 
 #[test]
@@ -270,4 +271,25 @@ fn an_error_of_the_callback_ends_the_reading() {
     let refused = ArchiveError::Malformed("it is not wanted".into());
     let error = tar(&file("f", b"1")[..], &Limits::default(), |_, _| Err(refused.clone())).unwrap_err();
     assert_eq!(error, refused);
+}
+
+#[test]
+fn no_damage_is_worse_than_an_error() {
+    let mut builder = Builder::new(Vec::new());
+    builder.append_pax_extensions([("path", &b"a/long/path"[..])]).unwrap();
+    builder.append(&header("f", EntryType::Regular, 5), &b"hello"[..]).unwrap();
+    builder.append(&header("g", EntryType::GNULongName, 3), &b"x/y"[..]).unwrap();
+    builder.append(&header("h", EntryType::Regular, 0), &b""[..]).unwrap();
+    let whole = builder.into_inner().unwrap();
+    let compressed = gzip(&whole);
+    for end in 0..compressed.len() {
+        let _ = tar_gz(&compressed[..end], &Limits::default(), |_, _| Ok(()));
+    }
+    for place in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0x80;
+        if let Ok(entries) = list(&damaged, &Limits::default()) {
+            assert!(entries.len() <= 2, "a damaged byte makes no entries");
+        }
+    }
 }

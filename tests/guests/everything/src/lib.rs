@@ -39,8 +39,8 @@ impl Plugin for Everything {
                 "additionalProperties": false,
             }))
             .limits(Limits {
-                memory_bytes_max: Some(64 << 20),
-                call_seconds_max: Some(5.0),
+                memory_bytes: Some(64 << 20),
+                time_ms: Some(5_000),
             })
     }
 }

@@ -13,6 +13,7 @@ const TEXT: &str = "text/plain";
 /// The most of a request that is echoed or staged as it is.
 const BODY_BYTES_MAX: u64 = 8 << 20;
 
+#[expect(clippy::panic, reason = "tests ask for a panic")]
 impl Service for Everything {
     fn serve(_: &Context, request: &Request, response: &Response, catalog: &Catalog) -> Result<(), Error> {
         let path = request.path();
@@ -92,7 +93,10 @@ impl Call<'_> {
             "blob" => response.send_blob(name, &self.text("digest")),
             "publish" | "unexplained-publish" => self.publish(&self.body()?.read_all(BODY_BYTES_MAX)?),
             "publish-part" => self.publish_part(),
-            "publish-unstaged" => self.manifest(json!({ "mediaType": TEXT, "digest": self.text("digest"), "size": 1 }), vec![]),
+            "publish-unstaged" => self.manifest(
+                &json!({ "mediaType": TEXT, "digest": self.text("digest"), "size": 1 }),
+                vec![],
+            ),
             "remove" => {
                 self.response
                     .remove(name, &self.text("reference"), self.option("digest").as_deref())?;
@@ -143,17 +147,17 @@ impl Call<'_> {
 
     fn publish(&self, content: &[u8]) -> Result<(), Error> {
         let layer = self.response.stage(TEXT, content)?;
-        self.manifest(layer.to_json(), vec![layer])
+        self.manifest(&layer.to_json(), vec![layer])
     }
 
     fn publish_part(&self) -> Result<(), Error> {
         let (offset, length) = (self.number("offset", 0)?, self.number("length", 0)?);
         let layer = self.response.stage_part(TEXT, &self.body()?, offset, length)?;
-        self.manifest(layer.to_json(), vec![layer])
+        self.manifest(&layer.to_json(), vec![layer])
     }
 
     /// Publishes a manifest with one layer, under the tags that the query names.
-    fn manifest(&self, layer: Value, mut staged: Vec<portolan_plugin_sdk::Descriptor>) -> Result<(), Error> {
+    fn manifest(&self, layer: &Value, mut staged: Vec<portolan_plugin_sdk::Descriptor>) -> Result<(), Error> {
         let config = self.response.stage(EMPTY, b"{}")?;
         let annotations = self.request.query().into_iter().filter(|(name, _)| name.contains('.'));
         let annotations = annotations.map(|(name, value)| (name, Value::from(value))).collect::<Value>();

@@ -5,6 +5,7 @@ use std::hint::black_box;
 use portolan_plugin_sdk::{Artifact, log};
 
 /// Misbehaves by name. A name that is not known is no attack.
+#[expect(clippy::panic, reason = "a panic is one of the attacks")]
 pub(crate) fn strike(name: &str, amount: usize, artifact: Option<&Artifact>) {
     match name {
         "loop" => endless(),
