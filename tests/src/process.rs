@@ -99,7 +99,7 @@ impl Setup {
             .stdout(Stdio::piped())
             .stderr(log_file)
             .spawn()
-            .context("cannot run portolan")?;
+            .with_context(|| format!("cannot run {}", command.get_program().display()))?;
         let output = child.stdout.take().context("the output is a pipe")?;
         let mut gateway = GatewayProcess {
             child,

@@ -1,5 +1,9 @@
 //! The gateway over HTTP, in the test's own process: the distribution API, bad input, durability over a restart, who may see what.
-#![allow(missing_docs, reason = "a test is not an interface")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a test is not an interface, and fails by what it unwraps"
+)]
 
 mod it {
     mod blobs;

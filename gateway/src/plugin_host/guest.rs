@@ -314,7 +314,7 @@ impl Session {
         let called = self.hand(context).and_then(|context| call(self, context));
         let result = match called {
             Ok(Ok(answer)) => check(answer).map_err(|fault| broken(&fault)),
-            Ok(Err(error)) => Err(bounds::error(error).map_or_else(broken, Failure::from)),
+            Ok(Err(error)) => Err(bounds::error(error).map_or_else(|fault| broken(&fault), Failure::from)),
             Err(error) => Err(failure(&error, self.store.data())),
         };
         let outcome = match &result {
@@ -384,7 +384,10 @@ fn failure(error: &wasmtime::Error, state: &State) -> Failure {
         };
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
-        return Failure::Failed(format!("it held {} handles at once, its limit, and wanted more", state.handles_max));
+        return Failure::Failed(format!(
+            "it held {} handles at once, its limit, and wanted more",
+            state.handles_max
+        ));
     }
     let mut reason = match error.downcast_ref::<Trap>() {
         Some(trap) => format!("it trapped: {trap}"),

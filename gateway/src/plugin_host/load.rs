@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    FailurePolicy, Limits, PluginConfig, PluginHost, PluginHostError,
+    Limits, PluginConfig, PluginHost, PluginHostError,
     contract::Outline,
     guest::{Failure, Guest},
     meter::Meter,
@@ -237,16 +237,6 @@ fn components(folder: &Path) -> Result<Vec<PathBuf>, PluginHostError> {
     }
     files.sort();
     Ok(files)
-}
-
-/// The policy that holds for a plugin is one of two; both are words in the configuration.
-impl std::fmt::Display for FailurePolicy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-        })
-    }
 }
 
 #[cfg(test)]

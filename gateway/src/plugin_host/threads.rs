@@ -239,7 +239,7 @@ mod tests {
         let busy = threads.clone();
         let first = tokio::spawn(async move {
             busy.run(Duration::from_secs(60), move |_, _| {
-                drop(started.send(()));
+                let _ = started.send(());
                 released.recv().is_ok()
             })
             .await

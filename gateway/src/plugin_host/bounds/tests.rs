@@ -56,8 +56,11 @@ fn json(bytes: usize) -> String {
     format!("{{\"a\":\"{}\"}}", text(bytes - 8))
 }
 
+/// A field, a value at its bound and one beyond it.
+type Case<T> = (&'static str, fn(&mut T), fn(&mut T));
+
 /// Expects that `fits` is within and `breaks` beyond its bound, and that the fault names the field.
-fn check<T, U>(make: impl Fn() -> T, checked: impl Fn(T) -> Bounded<U>, cases: &[(&str, fn(&mut T), fn(&mut T))]) {
+fn check<T, U>(make: impl Fn() -> T, checked: impl Fn(T) -> Bounded<U>, cases: &[Case<T>]) {
     for (field, fits, breaks) in cases {
         let mut value = make();
         fits(&mut value);
