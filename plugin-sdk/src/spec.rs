@@ -248,19 +248,14 @@ pub struct Command {
 
 /// Limits that a plugin suggests. What is left out is for the gateway to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// The most memory that one call may take, in bytes.
-    #[serde(rename = "memoryBytesMax", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
     /// The most time that one call may take, in milliseconds.
-    #[serde(rename = "callSecondsMax", serialize_with = "as_seconds", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub time_ms: Option<u64>,
-}
-
-/// The spec gives times in seconds.
-#[expect(clippy::ref_option, clippy::cast_precision_loss, reason = "serde gives a reference; times are far below 2^53 ms")]
-fn as_seconds<S: serde::Serializer>(millis: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(millis.unwrap_or_default() as f64 / 1000.0)
 }
 
 #[cfg(test)]
@@ -294,7 +289,7 @@ mod tests {
             "service": { "mount": "notes", "wellKnown": ["notes.json"] },
             "commands": [{ "title": "Pull", "command": "oras pull {registry}/{repository}:{tag}" }],
             "settings": { "type": "object" },
-            "limits": { "memoryBytesMax": 1_048_576, "callSecondsMax": 0.5 },
+            "limits": { "memoryBytes": 1_048_576, "timeMs": 500 },
         });
         assert_eq!(spec.to_json(), expected);
     }
