@@ -1,6 +1,9 @@
 //! A gateway inside the test's own process.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use portolan::{
@@ -16,8 +19,8 @@ use crate::{Answer, digest};
 /// A gateway over a temporary folder, on a port of its own.
 pub struct TestGateway {
     app: Option<App>,
-    data: TempDir,
-    plugins: TempDir,
+    folder: TempDir,
+    data: PathBuf,
     config: String,
     client: reqwest::Client,
 }
@@ -38,35 +41,44 @@ impl TestGateway {
     /// # Panics
     /// Where a file cannot be read, and says how to build it.
     pub async fn with_plugins(config: &str, files: &[&Path]) -> Self {
-        let (data, plugins) = (
-            tempfile::tempdir().expect("a temporary folder"),
-            tempfile::tempdir().expect("a temporary folder"),
-        );
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (data, plugins) = (folder.path().join("data"), folder.path().join("plugins"));
+        std::fs::create_dir(&plugins).expect("a folder in a new one");
         for file in files {
             let name = file.file_name().expect("a plugin is a file");
-            std::fs::copy(file, plugins.path().join(name))
+            std::fs::copy(file, plugins.join(name))
                 .unwrap_or_else(|error| panic!("{}: {error}; run cargo xtask guests", file.display()));
         }
+        Self::begin(folder, data, config).await
+    }
+
+    /// Starts a gateway without plugins over a data folder that outlives it.
+    pub async fn over(data: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::begin(folder, data.to_owned(), "").await
+    }
+
+    async fn begin(folder: TempDir, data: PathBuf, config: &str) -> Self {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client");
         let mut gateway = Self {
             app: None,
+            folder,
             data,
-            plugins,
             config: config.to_owned(),
             client,
         };
-        gateway.begin().await;
+        gateway.run().await;
         gateway
     }
 
-    async fn begin(&mut self) {
+    async fn run(&mut self) {
         let overrides = Overrides {
             listen: Some("127.0.0.1:0".parse().expect("an address")),
-            data: Some(self.data.path().join("data")),
-            plugins: Some(self.plugins.path().to_owned()),
+            data: Some(self.data.clone()),
+            plugins: Some(self.folder.path().join("plugins")),
         };
         let mut config = Config::from_text(&self.config, overrides).expect("a good configuration");
         // A test's own program cannot compile components in a child process, the gateway's can.
@@ -82,7 +94,7 @@ impl TestGateway {
         if let Some(app) = self.app.take() {
             app.stop().await;
         }
-        self.begin().await;
+        self.run().await;
     }
 
     /// Changes the configuration and restarts.
@@ -102,8 +114,8 @@ impl TestGateway {
 
     /// Returns the data folder.
     #[must_use]
-    pub fn data(&self) -> std::path::PathBuf {
-        self.data.path().join("data")
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// Sends a request.

@@ -17,6 +17,8 @@ use tempfile::TempDir;
 
 /// What the line begins with that the gateway prints when it is ready; the URL follows.
 const READY: &str = "portolan is ready at http://";
+/// What the line begins with that the gateway prints about a plugin that it cannot load.
+const NOT_LOADED: &str = "portolan: not loaded: ";
 /// How long the gateway may take to start. It compiles its plugins, on a machine that may be busy.
 const START_MAX: Duration = Duration::from_secs(120);
 /// How much of the gateway's log is shown where something went wrong.
@@ -62,7 +64,7 @@ impl Setup {
     /// Starts a gateway in a new temporary folder.
     ///
     /// # Errors
-    /// When the gateway does not become ready: with what it printed.
+    /// When the gateway does not become ready, or does not load a plugin: with what it printed.
     pub fn start(&self) -> anyhow::Result<GatewayProcess> {
         let folder = tempfile::tempdir()?;
         let mut gateway = self.start_in(folder.path())?;
@@ -73,7 +75,7 @@ impl Setup {
     /// Starts a gateway in a folder, with the data that an earlier one left there.
     ///
     /// # Errors
-    /// When the gateway does not become ready: with what it printed.
+    /// When the gateway does not become ready, or does not load a plugin: with what it printed.
     pub fn start_in(&self, folder: &Path) -> anyhow::Result<GatewayProcess> {
         let (config, plugins, log) = (folder.join("portolan.toml"), folder.join("plugins"), folder.join("log"));
         fs::create_dir_all(&plugins)?;
@@ -99,7 +101,7 @@ impl Setup {
             .stdout(Stdio::piped())
             .stderr(log_file)
             .spawn()
-            .context("cannot run portolan")?;
+            .with_context(|| format!("cannot run {}", command.get_program().display()))?;
         let output = child.stdout.take().context("the output is a pipe")?;
         let mut gateway = GatewayProcess {
             child,
@@ -109,6 +111,9 @@ impl Setup {
         };
         gateway.address =
             ready(output).with_context(|| format!("the gateway did not become ready; it said:\n{}", gateway.log()))?;
+        if let Some(reason) = gateway.log().lines().find(|line| line.starts_with(NOT_LOADED)) {
+            bail!("the gateway started without a plugin that it was given: {reason}");
+        }
         Ok(gateway)
     }
 }

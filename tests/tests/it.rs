@@ -13,6 +13,8 @@ mod it {
     mod manifests;
     mod mounts;
     mod operate;
+    mod parts;
+    mod resources;
     mod uploads;
     mod visibility;
 }

@@ -3,8 +3,10 @@
 //! The guests are components that `cargo xtask guests` builds from `tests/guests`.
 #![allow(
     missing_docs,
+    clippy::panic,
+    clippy::needless_pass_by_value,
     clippy::unwrap_used,
-    reason = "a test is not an interface, and fails by panicking"
+    reason = "a test is not an interface, fails by panicking, and reads better with values than with references"
 )]
 
 mod plugins {

@@ -24,6 +24,7 @@ use self::{
     server::{Kind, Server},
 };
 use crate::{
+    guests::{self, build_guests},
     process::{cargo, repository, run, step, target},
     tools,
 };
@@ -102,6 +103,7 @@ fn build() -> anyhow::Result<Programs> {
             "portolan-load",
         ]))
     })?;
+    step("plugins", || build_guests(guests::Options::Plugins).map(drop))?;
     let tools = tools::ensure(&["registry"])?;
     Ok(Programs {
         portolan: target().join("release/portolan"),

@@ -108,7 +108,7 @@ impl Compiler {
         )]
         // SAFETY: the bytes are the output of `Engine::precompile_component` of this version, unchanged: see the reason above.
         let component = unsafe { Component::deserialize(&self.engine, code) };
-        component.map_err(|error| format!("its machine code cannot be loaded: {error}"))
+        component.map_err(|error| format!("its machine code cannot be loaded: {error:#}"))
     }
 }
 

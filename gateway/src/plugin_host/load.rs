@@ -192,11 +192,8 @@ impl PluginHost {
 
 /// Lowers limits to what a plugin says it needs.
 fn limits(limits: Limits, spec: &Spec) -> Limits {
-    let memory = spec.limits.memory_bytes_max.unwrap_or(limits.memory_bytes_max);
-    let seconds = spec.limits.call_seconds_max;
-    // What is too long for a duration is no limit.
-    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let time = time.unwrap_or(limits.call_time_max);
+    let memory = spec.limits.memory_bytes.unwrap_or(limits.memory_bytes_max);
+    let time = spec.limits.time_ms.map_or(limits.call_time_max, Duration::from_millis);
     Limits {
         memory_bytes_max: limits.memory_bytes_max.min(memory),
         call_time_max: limits.call_time_max.min(time),
@@ -252,9 +249,9 @@ mod tests {
             .unwrap()
         };
         let base = Limits::default();
-        let low = limits(base, &spec(r#"{"memoryBytesMax":65536,"callSecondsMax":0.005}"#));
+        let low = limits(base, &spec(r#"{"memoryBytes":65536,"timeMs":5}"#));
         assert_eq!((low.memory_bytes_max, low.call_time_max), (65_536, Duration::from_millis(5)));
-        let high = limits(base, &spec(r#"{"memoryBytesMax":1099511627776,"callSecondsMax":1e300}"#));
+        let high = limits(base, &spec(r#"{"memoryBytes":1099511627776,"timeMs":3600000}"#));
         assert_eq!(high, base);
     }
 }

@@ -117,11 +117,11 @@ pub struct CommandSpec {
 }
 
 /// What one call of the plugin usually needs at most.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SuggestedLimits {
-    pub(super) memory_bytes_max: Option<u64>,
-    pub(super) call_seconds_max: Option<f64>,
+    pub(super) memory_bytes: Option<u64>,
+    pub(super) time_ms: Option<u64>,
 }
 
 impl Spec {
@@ -233,13 +233,13 @@ mod tests {
             spec["service"] = json!({ "mount": "notes", "wellKnown": ["notes.json"] });
             spec["commands"] = json!([{ "title": "Pull", "command": "pull {repository}" }]);
             spec["settings"] = json!({ "type": "object" });
-            spec["limits"] = json!({ "memoryBytesMax": 1 << 20, "callSecondsMax": 0.1 });
+            spec["limits"] = json!({ "memoryBytes": 1 << 20, "timeMs": 100 });
             spec["x-anything"] = json!(1);
         });
         let spec = spec.unwrap();
         assert!(spec.views[0].options[0].required);
         assert_eq!(spec.service.mount.as_deref(), Some("notes"));
-        assert_eq!(spec.limits.memory_bytes_max, Some(1 << 20));
+        assert_eq!(spec.limits.memory_bytes, Some(1 << 20));
     }
 
     #[test]

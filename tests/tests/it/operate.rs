@@ -66,7 +66,7 @@ async fn a_port_in_use_is_named() {
 #[tokio::test]
 async fn a_data_folder_is_used_by_one_gateway_and_has_to_be_usable() {
     let gateway = TestGateway::start().await;
-    let error = refused(overrides(&gateway.data())).await.to_string();
+    let error = refused(overrides(gateway.data())).await.to_string();
     assert!(
         error.contains("in use by another gateway") && error.contains("--data"),
         "{error}"

@@ -1,6 +1,6 @@
 //! What a caller may not read does not exist, on any route.
 
-use portolan_tests::{TestGateway, digest, index, manifest};
+use portolan_tests::{MANIFEST, TestGateway, digest, index, manifest};
 use serde_json::json;
 
 const HIDDEN: &str = "[auth]\nhidden = [\"secret\"]\n";
@@ -14,25 +14,91 @@ async fn with_secret() -> (TestGateway, String) {
     (gateway, secret)
 }
 
+/// Returns the names under which the gateway counts its routes, from the source of its router.
+fn routes() -> Vec<&'static str> {
+    let source = include_str!("../../../gateway/src/http/route.rs");
+    let (_, names) = source.split_once("fn name(&self)").expect("the router names its routes");
+    let (names, _) = names.split_once("\n    }\n").expect("the function ends");
+    let names: Vec<&str> = names
+        .lines()
+        .filter_map(|line| line.split_once("=> \"")?.1.split_once('"'))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    names
+}
+
+/// Returns the methods that a path answers, as it says itself.
+async fn methods(gateway: &TestGateway, path: &str) -> Vec<String> {
+    let answer = gateway.send("OPTIONS", path, &[], "").await;
+    match answer.header("allow") {
+        // Services choose themselves.
+        "" => ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].map(Into::into).into(),
+        allowed => allowed.split(", ").map(Into::into).collect(),
+    }
+}
+
 #[tokio::test]
 async fn every_route_hides_the_repository() {
-    let (gateway, secret) = with_secret().await;
+    let (mut gateway, secret) = with_secret().await;
     let layer = digest("secret layer");
-    let digest_paths = [
+    let of_the_repository = [
         format!("/v2/secret/a/manifests/{secret}"),
         "/v2/secret/a/manifests/v1".into(),
         format!("/v2/secret/a/blobs/{layer}"),
+        "/v2/secret/a/blobs/uploads/".into(),
+        format!("/v2/secret/a/blobs/uploads/?digest={layer}"),
+        format!("/v2/secret/a/blobs/uploads/?mount={layer}&from=open"),
+        format!("/v2/secret/a/blobs/uploads/x?digest={layer}"),
         "/v2/secret/a/tags/list".into(),
         "/v2/secret/a/_portolan/artifacts/v1".into(),
         "/v2/secret/a/_portolan/artifacts/v1/views/readme".into(),
         "/v2/secret/a/_portolan/artifacts/v1/findings".into(),
         "/v2/secret/a/_portolan/artifacts/v1/compare/v1".into(),
-        "/v2/open/_portolan/artifacts/v1/compare/v1?repository=secret/a".into(),
     ];
-    for path in digest_paths {
-        for method in ["GET", "HEAD"] {
-            let answer = gateway.send(method, &path, &[], "").await.expect(404);
-            assert!(!answer.text().contains("layer"), "{path}");
+    for path in &of_the_repository {
+        for method in methods(&gateway, path).await {
+            let answer = gateway.send(&method, path, &[("content-type", MANIFEST)], "{}").await;
+            let reads = ["GET", "HEAD"].contains(&method.as_str()) && !path.contains("/uploads/");
+            assert_eq!(
+                answer.status,
+                if reads { 404 } else { 403 },
+                "{}: {}",
+                answer.asked,
+                answer.text()
+            );
+            assert!(!answer.text().contains("secret layer"), "{}", answer.asked);
+        }
+    }
+    let of_others = [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/v2/",
+        "/v2/_catalog",
+        "/v2/_oci/ext/discover",
+        "/v2/secret/a/_oci/ext/discover",
+        "/v2/_portolan/types",
+        "/v2/_portolan/plugins",
+        "/v2/_portolan/plugins/x",
+        "/v2/_portolan/search?q=secret",
+        "/v2/_portolan/openapi.json",
+        "/.well-known/x.json",
+        "/x/secret/a",
+        "/v2/open/_portolan/artifacts/v1",
+        "/v2/open/_portolan/artifacts/v1/compare/v1?repository=secret/a",
+    ];
+    let of_others = of_others
+        .map(Into::into)
+        .into_iter()
+        .chain([format!("/v2/secret/a/referrers/{secret}")]);
+    for path in of_others {
+        for method in methods(&gateway, &path).await {
+            let answer = gateway.send(&method, &path, &[], "").await;
+            for word in [secret.as_str(), &layer, "secret layer", "secret/a\""] {
+                assert!(!answer.text().contains(word), "{}: {}", answer.asked, answer.text());
+            }
         }
     }
     assert_eq!(
@@ -47,29 +113,51 @@ async fn every_route_hides_the_repository() {
         gateway.get("/v2/_catalog").await.expect(200).json()["repositories"],
         json!(["open"])
     );
-    assert_eq!(
-        gateway.get("/v2/_portolan/search?q=secret").await.expect(200).json()["results"],
-        json!([])
-    );
-    for (method, path) in [
-        ("POST", "/v2/secret/a/blobs/uploads/".to_owned()),
-        ("POST", format!("/v2/secret/a/blobs/uploads/?mount={layer}&from=open")),
-        ("GET", "/v2/secret/a/blobs/uploads/x".into()),
-        ("PATCH", "/v2/secret/a/blobs/uploads/x".into()),
-        ("PUT", format!("/v2/secret/a/blobs/uploads/x?digest={layer}")),
-        ("DELETE", "/v2/secret/a/blobs/uploads/x".into()),
-        ("DELETE", "/v2/secret/a/manifests/v1".into()),
-        ("DELETE", format!("/v2/secret/a/blobs/{layer}")),
-    ] {
-        gateway
-            .send(method, &path, &[], "")
-            .await
-            .expect_error(403, "DENIED", "secret/a");
+    // A route that is new is in none of the lists above.
+    let counted = gateway.get("/metrics").await.expect(200).text();
+    for route in routes() {
+        assert!(
+            counted.contains(&format!("route=\"{route}\"")),
+            "the route {route} was not asked for the hidden repository"
+        );
     }
-    gateway
-        .put_manifest("secret/a", "v2", &manifest(b"{}", &[]))
-        .await
-        .expect_error(403, "DENIED", "secret/a");
+    // Nothing of it was changed.
+    gateway.reconfigure("").await;
+    assert_eq!(
+        gateway.get("/v2/secret/a/tags/list").await.expect(200).json()["tags"],
+        json!(["v1"])
+    );
+    for path in [
+        format!("/v2/secret/a/manifests/{secret}"),
+        format!("/v2/secret/a/blobs/{layer}"),
+    ] {
+        let _ = gateway.get(&path).await.expect(200);
+    }
+}
+
+/// What a caller may not see answers as what is not there.
+#[tokio::test]
+async fn what_is_hidden_and_what_is_absent_look_alike() {
+    let (gateway, secret) = with_secret().await;
+    let layer = digest("secret layer");
+    let ask = async |path: &str, repository: &str| {
+        let answer = gateway.get(&path.replace("{r}", repository)).await;
+        (answer.status, answer.text().replace(repository, "{r}"))
+    };
+    for path in [
+        format!("/v2/{{r}}/manifests/{secret}"),
+        "/v2/{r}/manifests/v1".into(),
+        format!("/v2/{{r}}/blobs/{layer}"),
+        "/v2/{r}/tags/list".into(),
+        format!("/v2/{{r}}/referrers/{secret}"),
+        "/v2/{r}/_portolan/artifacts/v1".into(),
+        "/v2/{r}/_portolan/artifacts/v1/views/readme".into(),
+        "/v2/{r}/_portolan/artifacts/v1/findings".into(),
+        "/v2/{r}/_portolan/artifacts/v1/compare/v1".into(),
+        "/v2/open/_portolan/artifacts/v1/compare/v1?repository={r}".into(),
+    ] {
+        assert_eq!(ask(&path, "secret/a").await, ask(&path, "absent/a").await, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -159,7 +159,7 @@ async fn plugins_that_misbehave_when_they_describe_themselves_are_set_aside() {
         ("describe-loop", &["describe failed", "longer than 2 seconds, its limit"]),
         ("describe-changing", &["two different texts"]),
         ("describe-huge", &["at most 262144 are allowed"]),
-        ("memory-at-start", &["1073741824 bytes of memory", "limit"]),
+        ("memory-at-start", &["memory", "1073741824", "limit"]),
         ("table", &["elements in tables; its limit is 100000"]),
     ];
     for (name, words) in expected {

@@ -106,7 +106,7 @@ impl Server {
         );
         let plugin: Value = serde_json::from_str(&body)?;
         let seconds = |capability: &str| plugin["calls"][capability]["seconds"].as_f64().unwrap_or_default();
-        let calls = plugin["calls"]["validate"]["ok"].as_u64().unwrap_or_default();
+        let calls = plugin["calls"]["validate"]["count"].as_u64().unwrap_or_default();
         Ok(Some(PluginSeconds {
             calls,
             seconds: PUSH_CAPABILITIES.into_iter().map(seconds).sum(),

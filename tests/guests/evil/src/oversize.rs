@@ -6,6 +6,11 @@ fn text(bytes: usize) -> String {
     "a".repeat(bytes)
 }
 
+/// Returns how many items a list gets: so many that the guest's own memory is not what ends the attack.
+fn count(amount: usize) -> usize {
+    amount.min(200_000)
+}
+
 /// Returns the verdict, or the error, that an attack on one of their fields makes.
 pub(crate) fn verdict(name: &str, amount: usize) -> Result<Verdict, Error> {
     let mut verdict = Verdict::accept([]);
@@ -17,7 +22,7 @@ pub(crate) fn verdict(name: &str, amount: usize) -> Result<Verdict, Error> {
             error.properties.insert("text".to_owned(), text(amount).into());
             return Err(error);
         }
-        "verdict.findings" => verdict.findings = vec![finding(); amount],
+        "verdict.findings" => verdict.findings = vec![finding(); count(amount)],
         "verdict.properties" => {
             verdict.properties.insert("text".to_owned(), text(amount).into());
         }
@@ -70,10 +75,10 @@ pub(crate) fn entry(name: &str, amount: usize) -> Entry {
         "entry.title" => Entry::new(text(amount)),
         "entry.version" => good.version(text(amount)),
         "entry.summary" => good.summary(text(amount)),
-        "entry.keywords" => good.keywords((0..amount).map(|number| number.to_string())),
+        "entry.keywords" => good.keywords((0..count(amount)).map(|number| number.to_string())),
         "entry.keyword" => good.keywords([text(amount)]),
         "entry.references" => Entry {
-            references: vec![reference; amount],
+            references: vec![reference; count(amount)],
             ..good
         },
         "entry.document" => good.document(serde_json::json!({ "text": text(amount) })),
@@ -103,7 +108,7 @@ pub(crate) fn content(name: &str, amount: usize) -> Content {
 /// Returns the findings of a scan that an attack makes.
 pub(crate) fn findings(name: &str, amount: usize) -> Vec<Finding> {
     if name == "scan.findings" {
-        vec![finding(); amount]
+        vec![finding(); count(amount)]
     } else {
         bad_finding(name, amount).into_iter().collect()
     }
@@ -113,7 +118,7 @@ pub(crate) fn findings(name: &str, amount: usize) -> Vec<Finding> {
 pub(crate) fn changes(name: &str, amount: usize) -> Vec<Change> {
     let good = Change::added("evil", "1");
     match name {
-        "compare.changes" => vec![good; amount],
+        "compare.changes" => vec![good; count(amount)],
         "change.path" => vec![Change::added(text(amount), "1")],
         "change.kind" => vec![Change::new("evil", text(amount))],
         "change.before" => vec![Change::removed("evil", text(amount))],

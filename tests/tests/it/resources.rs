@@ -1,0 +1,161 @@
+//! What the gateway does with memory and with a disk that is full.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use portolan_tests::{
+    TestGateway, digest,
+    process::{GatewayProcess, Setup},
+};
+use sha2::{Digest as _, Sha256};
+
+const MIB: usize = 1 << 20;
+/// How large a blob is that has to pass through little memory.
+const BLOB_MIB: usize = 1024;
+/// How much memory an upload and a download may cost.
+const EXTRA_MIB_MAX: usize = 64;
+
+/// Returns a number of `/proc/{id}/status` in mebibytes.
+fn memory_mib(gateway: &GatewayProcess, field: &str) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.id())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with(field))
+        .expect("the kernel tells the memory of a process");
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_blob_costs_little_memory() {
+    let gateway = Setup::new().start().unwrap();
+    let piece = Bytes::from((0..MIB).map(|at| (at * 7 >> 5) as u8).collect::<Vec<u8>>());
+    let mut hasher = Sha256::new();
+    (0..BLOB_MIB).for_each(|_| hasher.update(&piece));
+    let expected = hasher.finalize();
+    let hex = expected.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let client = reqwest::Client::new();
+    let before = memory_mib(&gateway, "VmRSS:");
+    let body = reqwest::Body::wrap_stream(stream::repeat(piece).take(BLOB_MIB).map(Ok::<_, std::io::Error>));
+    let path = format!("/v2/a/blobs/uploads/?digest=sha256:{hex}");
+    let answer = client.post(gateway.url(&path)).body(body).send().await.unwrap();
+    assert_eq!(answer.status(), 201, "{}", gateway.log());
+    let answer = client
+        .get(gateway.url(&format!("/v2/a/blobs/sha256:{hex}")))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.content_length(), Some((BLOB_MIB * MIB) as u64));
+    let (mut pieces, mut hasher) = (answer.bytes_stream(), Sha256::new());
+    while let Some(piece) = pieces.next().await {
+        hasher.update(&piece.unwrap());
+    }
+    assert_eq!(hasher.finalize(), expected);
+    let peak = memory_mib(&gateway, "VmHWM:");
+    println!("{BLOB_MIB} MiB pushed and pulled: {before} MiB before, {peak} MiB at the most");
+    assert!(peak < before + EXTRA_MIB_MAX, "{before} MiB before, {peak} MiB at the most");
+}
+
+/// A small disk, which is gone when this is dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path, size: &str) -> Self {
+        std::fs::create_dir(at).unwrap();
+        let options = format!("size={size}");
+        let output = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "portolan-test"])
+            .arg(at)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.success(),
+            "a small tmpfs cannot be mounted: {said}; run this test as root, or in a container that may mount"
+        );
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // A test that fails may leave files open; the kernel lets go of the disk with the last of them.
+        drop(Command::new("umount").arg("--lazy").arg(&self.0).status());
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = SmallDisk::mount(&folder.path().join("disk"), "32m");
+    let data = disk.0.join("data");
+    let mut gateway = TestGateway::over(&data).await;
+    let image = gateway.push_image("a", "v1", &[b"layer"]).await;
+    // Something else takes most of the disk.
+    let other = disk.0.join("other");
+    std::fs::write(&other, vec![0; 20 * MIB]).unwrap();
+    let location = gateway
+        .send("POST", "/v2/a/blobs/uploads/", &[], "")
+        .await
+        .expect(202)
+        .location();
+    let (chunk, mut content) = (vec![7; MIB], Vec::new());
+    let refused = loop {
+        let answer = gateway.send("PATCH", &location, &[], chunk.clone()).await;
+        if answer.status != 202 {
+            break answer;
+        }
+        content.extend_from_slice(&chunk);
+        assert!(content.len() < 32 * MIB, "a disk of 32 MiB took more");
+    };
+    assert!(!content.is_empty());
+    assert!(
+        refused.clone().expect(507).text().contains("storage is full"),
+        "{}",
+        refused.text()
+    );
+    let small = digest(vec![8; MIB]);
+    let refused = gateway
+        .send("POST", &format!("/v2/a/blobs/uploads/?digest={small}"), &[], vec![8; MIB])
+        .await
+        .expect(507);
+    assert!(refused.text().contains("free some space"), "{}", refused.text());
+    // What was acknowledged is there, and the gateway can even be restarted.
+    let held = format!("0-{}", content.len() - 1);
+    for _ in 0..2 {
+        assert_eq!(gateway.get(&location).await.expect(204).header("range"), held);
+        let _ = gateway.get("/v2/a/manifests/v1").await.expect(200);
+        assert_eq!(
+            gateway
+                .get(&format!("/v2/a/blobs/{}", digest("layer")))
+                .await
+                .expect(200)
+                .body,
+            "layer"
+        );
+        let _ = gateway.get(&format!("/v2/a/blobs/{small}")).await.expect(404);
+        gateway.restart().await;
+    }
+    // With some space it goes on where it was.
+    std::fs::remove_file(&other).unwrap();
+    let _ = gateway.send("PATCH", &location, &[], chunk.clone()).await.expect(202);
+    content.extend_from_slice(&chunk);
+    let whole = digest(&content);
+    let _ = gateway
+        .send("PUT", &format!("{location}?digest={whole}"), &[], "")
+        .await
+        .expect(201);
+    assert!(gateway.get(&format!("/v2/a/blobs/{whole}")).await.expect(200).body == content);
+    assert_eq!(
+        gateway
+            .get("/v2/a/manifests/v1")
+            .await
+            .expect(200)
+            .header("docker-content-digest"),
+        image
+    );
+    drop(gateway);
+}
