@@ -24,7 +24,11 @@ fn kept(gateway: &TestGateway) -> PathBuf {
 async fn code_is_kept_and_not_believed_when_it_was_changed() {
     let mut gateway = with_guests("", &["minimal"]).await;
     let path = kept(&gateway);
-    let modified = || std::fs::metadata(&path).and_then(|file| file.modified()).expect("the time of the last change");
+    let modified = || {
+        std::fs::metadata(&path)
+            .and_then(|file| file.modified())
+            .expect("the time of the last change")
+    };
     let (before, sound) = (modified(), std::fs::read(&path).expect("the machine code"));
     gateway.restart().await;
     assert_eq!(modified(), before, "what is kept is not compiled again");
