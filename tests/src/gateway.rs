@@ -41,24 +41,24 @@ impl TestGateway {
     /// # Panics
     /// Where a file cannot be read, and says how to build it.
     pub async fn with_plugins(config: &str, files: &[&Path]) -> Self {
+        Self::begin(None, config, files).await
+    }
+
+    /// Starts a gateway without plugins over a data folder that outlives it.
+    pub async fn over(data: &Path) -> Self {
+        Self::begin(Some(data.to_owned()), "", &[]).await
+    }
+
+    async fn begin(data: Option<PathBuf>, config: &str, files: &[&Path]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (data, plugins) = (folder.path().join("data"), folder.path().join("plugins"));
+        let plugins = folder.path().join("plugins");
         std::fs::create_dir(&plugins).expect("a folder in a new one");
         for file in files {
             let name = file.file_name().expect("a plugin is a file");
             std::fs::copy(file, plugins.join(name))
                 .unwrap_or_else(|error| panic!("{}: {error}; run cargo xtask guests", file.display()));
         }
-        Self::begin(folder, data, config).await
-    }
-
-    /// Starts a gateway without plugins over a data folder that outlives it.
-    pub async fn over(data: &Path) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        Self::begin(folder, data.to_owned(), "").await
-    }
-
-    async fn begin(folder: TempDir, data: PathBuf, config: &str) -> Self {
+        let data = data.unwrap_or_else(|| folder.path().join("data"));
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()

@@ -17,6 +17,7 @@ mod plugins {
     mod fixture;
     mod hidden;
     mod loading;
+    mod machine_code;
     mod misbehaving_services;
     mod publishing;
     mod push;

@@ -17,6 +17,8 @@ use crate::{
 
 /// The most bytes of all `Warning` headers of one answer (distribution specification, "Warnings").
 const WARNINGS_BYTES_MAX: usize = 4_096;
+/// The most `Warning` headers of one answer: some clients take no more than a hundred headers in all.
+const WARNINGS_MAX: usize = 50;
 
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -104,7 +106,7 @@ fn extra_tags(call: &Call<'_>) -> Result<Vec<Tag>, HttpError> {
 /// Tells what a plugin had to say about a push that it accepted, as far as it fits.
 fn append_warnings(headers: &mut HeaderMap, findings: &[Finding]) {
     let mut room = WARNINGS_BYTES_MAX;
-    for finding in findings {
+    for finding in findings.iter().take(WARNINGS_MAX) {
         let text: String = worded(finding)
             .chars()
             .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })

@@ -32,7 +32,7 @@ fn memory_mib(gateway: &GatewayProcess, field: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_blob_costs_little_memory() {
     let gateway = Setup::new().start().unwrap();
-    let piece = Bytes::from((0..MIB).map(|at| (at * 7 >> 5) as u8).collect::<Vec<u8>>());
+    let piece = Bytes::from((0..MIB).map(|at| ((at * 7) >> 5) as u8).collect::<Vec<u8>>());
     let mut hasher = Sha256::new();
     (0..BLOB_MIB).for_each(|_| hasher.update(&piece));
     let expected = hasher.finalize();
@@ -51,7 +51,7 @@ async fn a_large_blob_costs_little_memory() {
     assert_eq!(answer.content_length(), Some((BLOB_MIB * MIB) as u64));
     let (mut pieces, mut hasher) = (answer.bytes_stream(), Sha256::new());
     while let Some(piece) = pieces.next().await {
-        hasher.update(&piece.unwrap());
+        hasher.update(piece.unwrap());
     }
     assert_eq!(hasher.finalize(), expected);
     let peak = memory_mib(&gateway, "VmHWM:");

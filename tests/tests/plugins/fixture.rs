@@ -33,7 +33,10 @@ pub(crate) async fn with_guests(config: &str, names: &[&str]) -> TestGateway {
 
 /// Starts a gateway with the guest that has every capability.
 pub(crate) async fn with_everything() -> TestGateway {
-    with_guests("", &["everything"]).await
+    let gateway = with_guests("", &["everything"]).await;
+    let plugins = gateway.get("/v2/_portolan/plugins").await.expect(200).json();
+    assert_eq!(plugins["plugins"][0]["state"], "active", "{plugins}");
+    gateway
 }
 
 /// An artifact that is to be pushed.
