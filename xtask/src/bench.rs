@@ -63,10 +63,12 @@ pub(crate) fn bench(options: &Options) -> anyhow::Result<()> {
     let programs = build()?;
     let folder = target().join("bench-data");
     remove(&folder)?;
-    let measured = measure(&programs, &folder, &rows, options);
-    // Some gigabytes: they go whether the run succeeded or not.
-    remove(&folder)?;
-    let report = measured?;
+    let measured = measure(&programs, &folder, &rows, options).and_then(|report| publish(&report, options));
+    // Some gigabytes, which take their time to remove: they go whether the run succeeded or not.
+    remove(&folder).and(measured)
+}
+
+fn publish(report: &Report, options: &Options) -> anyhow::Result<()> {
     println!("{}", report.table());
     if !options.quick && options.rows.is_empty() {
         let path = repository().join("docs/performance.md");
@@ -129,10 +131,11 @@ fn measure(programs: &Programs, folder: &Path, rows: &[&'static Row], options: &
     }
     let start = |kind: Kind| Server::start(programs, kind, &folder.join(kind.name()));
     let servers = Kind::ALL.into_iter().map(start).collect::<anyhow::Result<Vec<Server>>>()?;
-    for row in rows {
-        for turn in 0..turns {
+    // All rows once, then all again: what disturbs the machine for a minute disturbs one turn of some rows.
+    for turn in 0..turns {
+        for row in rows {
             for server in servers.iter().filter(|server| row.servers.contains(&server.kind)) {
-                eprintln!("==> {} {} on {}", row.name, turn + 1, server.kind.name());
+                eprintln!("==> turn {} of {turns}: {} on {}", turn + 1, row.name, server.kind.name());
                 report.measured.push(one(&loader, server, row, turn)?);
             }
         }

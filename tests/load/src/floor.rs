@@ -26,8 +26,8 @@ const WRITERS: usize = 10;
 const WRITES: &[(&str, usize, u64)] = &[
     ("floor-write-10kb", 10_000, 2_000),
     ("floor-write-1mb", MB, 600),
-    ("floor-write-10mb", 10 * MB, 80),
-    ("floor-write-100mb", 100 * MB, 20),
+    ("floor-write-10mb", 10 * MB, 60),
+    ("floor-write-100mb", 100 * MB, 10),
 ];
 /// How much is sent over loopback and how much is hashed at once, in how many goes.
 const BULK_BYTES: usize = 100 * MB;

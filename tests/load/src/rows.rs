@@ -63,8 +63,8 @@ const fn row(name: &'static str, kind: Kind, tags: u64, concurrency: usize, oper
 const ROWS: &[Row] = &[
     row("push-10kb", Kind::Push(10 * KB), 0, 10, 2_000),
     row("push-1mb", Kind::Push(MB), 0, 10, 600),
-    row("push-10mb", Kind::Push(10 * MB), 0, 10, 80),
-    row("push-100mb", Kind::Push(100 * MB), 0, 10, 20),
+    row("push-10mb", Kind::Push(10 * MB), 0, 10, 60),
+    row("push-100mb", Kind::Push(100 * MB), 0, 10, 10),
     row("pull-1mb", Kind::Pull(MB), 0, 10, 6_000),
     row("pull-10mb", Kind::Pull(10 * MB), 0, 10, 800),
     row("pull-100mb", Kind::Pull(100 * MB), 0, 10, 80),
