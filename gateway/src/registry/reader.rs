@@ -14,6 +14,8 @@ use crate::{
 
 /// How many repositories one internal page holds while those are left out that the caller may not read.
 const PAGE: usize = 1_000;
+/// A prefix that no repository has.
+const NO_PREFIX: &str = "/";
 
 /// Where a list of entries goes on: behind this repository and digest.
 pub type EntryCursor = (String, String);
@@ -254,16 +256,14 @@ impl Reader {
         (page, next)
     }
 
-    /// Returns a number that moves whenever anything under the prefix does. Where the caller may read nothing under it, it stands still, as
-    /// it does where there is nothing.
+    /// Returns a number that moves whenever anything under the prefix does. Where the caller may read nothing under it, it moves no more than
+    /// where there is nothing.
     ///
     /// # Errors
     /// Fails where the metadata does.
     pub fn revision(&self, prefix: &str) -> Result<u64, RegistryError> {
-        match prefix.parse::<Repository>() {
-            Ok(repository) if !self.may_read(&repository) => Ok(0),
-            _ => Ok(self.metadata.revision(prefix)?),
-        }
+        let hidden = prefix.parse::<Repository>().is_ok_and(|repository| !self.may_read(&repository));
+        Ok(self.metadata.revision(if hidden { NO_PREFIX } else { prefix })?)
     }
 
     /// Says whether a repository holds what a manifest names.
