@@ -293,7 +293,9 @@ impl Reader {
     /// # Errors
     /// Fails where the metadata does.
     pub fn revision(&self, prefix: &str) -> Result<u64, RegistryError> {
-        let hidden = prefix.parse::<Repository>().is_ok_and(|repository| !self.may_read(&repository));
+        let hidden = prefix
+            .parse::<Repository>()
+            .is_ok_and(|repository| !self.may_read(&repository));
         Ok(self.metadata.revision(if hidden { NO_PREFIX } else { prefix })?)
     }
 
