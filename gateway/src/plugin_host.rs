@@ -60,6 +60,7 @@ pub use plugin::{About, KnownType, PluginState, PluginStatus};
 pub use spec::{Claim, CommandSpec, OptionSpec, ServiceSpec, ViewSpec};
 
 pub(crate) use exchange::{Answer, AnswerLimits, Draft, DraftPart, Inquiry, Reason};
+pub(crate) use results::cache;
 pub(crate) use serve::Service;
 
 /// Why the host cannot work.

@@ -175,14 +175,15 @@ impl CompileLimits {
         }
     }
 
+    /// Words why the child gave no code. Where its memory ends it says so or is ended, as it happens.
     fn told(&self, status: ExitStatus, message: &str) -> String {
-        match status.signal() {
-            Some(signal) => format!(
-                "the compiler was ended by signal {signal}: it may need more than {} bytes of memory, its limit",
-                self.memory_bytes_max
-            ),
-            None => format!("it cannot be compiled: {}", message.trim()),
-        }
+        let how = match status.signal() {
+            Some(signal) => format!("the compiler was ended by signal {signal}"),
+            None if message.contains("out of memory") => "the compiler ran out of memory".to_owned(),
+            None => return format!("it cannot be compiled: {}", message.trim()),
+        };
+        let limit = self.memory_bytes_max;
+        format!("{how}; it may use {limit} bytes, which compile_memory_bytes_max in [plugins] can raise")
     }
 }
 

@@ -31,11 +31,16 @@ impl GuestLog {
 
     /// Writes one message.
     pub(super) fn write(&mut self, level: &str, message: &str) {
+        let room = self.left.checked_sub(1);
+        if room.is_none() && level != "error" {
+            self.dropped += 1;
+            return;
+        }
         let message = cleaned(message);
         if level == "error" {
             self.last_error = Some(message.clone());
         }
-        match self.left.checked_sub(1) {
+        match room {
             Some(left) => self.left = left,
             None => {
                 self.dropped += 1;

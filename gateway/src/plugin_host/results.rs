@@ -4,11 +4,15 @@
 //! whoever takes a result from here first makes sure that everything the artifact names is linked where it is asked for.
 
 use std::{
+    hash::Hash,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
 
 use super::{
     bounds::{Difference, Rendered},
@@ -84,6 +88,26 @@ fn size(difference: &Difference) -> usize {
     size_of::<Difference>() + difference.path.len() + difference.kind.len() + values + properties
 }
 
+/// Returns a cache of at most `bytes_max`, whose items have about `expected_bytes` but may also be large.
+///
+/// A view or an index of some megabytes would be dropped as soon as it came if it fell into one of many shards, or into the small part that
+/// is for newcomers by default.
+pub(crate) fn cache<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone>(
+    bytes_max: u64,
+    expected_bytes: u64,
+    size: W,
+) -> Cache<K, V, W> {
+    let expected = usize::try_from(bytes_max / expected_bytes).unwrap_or(usize::MAX).max(16);
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(expected)
+        .weight_capacity(bytes_max)
+        .shards(1)
+        .hot_allocation(0.5)
+        .build()
+        .expect("a capacity is given");
+    Cache::with_options(options, size, DefaultHashBuilder::default(), DefaultLifecycle::default())
+}
+
 /// The memory of the host.
 pub(super) struct Results {
     kept: Cache<Key, Kept, Bytes>,
@@ -92,9 +116,8 @@ pub(super) struct Results {
 
 impl Results {
     pub(super) fn new(bytes_max: u64) -> Self {
-        let expected = usize::try_from(bytes_max / EXPECTED_BYTES).unwrap_or(usize::MAX).max(16);
         Self {
-            kept: Cache::with_weighter(expected, bytes_max, Bytes),
+            kept: cache(bytes_max, EXPECTED_BYTES, Bytes),
             failures: Cache::new(FAILURES_MAX),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Artifact, Judgement, Known, MissingReferences, Push, Reader, Registry, RegistryError, now_seconds};
+use super::{Artifact, Judgement, Known, MissingReferences, Push, Reader, Registry, RegistryError, now_seconds, reader::Coming};
 use crate::{
     auth::{Action, Caller},
     metadata::{Applied, Command, Edge, EdgeKind, Finding, MetadataError, PutManifest, Refused},
@@ -53,7 +53,7 @@ impl Registry {
         repository: &Repository,
         push: ManifestPush,
     ) -> Result<Pushed, RegistryError> {
-        let prepared = self.prepare(caller, repository, push, &[]).await?;
+        let prepared = self.prepare(caller, repository, push, &Coming::default()).await?;
         let Prepared { command, findings } = prepared;
         let pushed = Pushed {
             digest: command.digest.clone(),
@@ -70,13 +70,13 @@ impl Registry {
         Ok(pushed)
     }
 
-    /// Does everything of a push but storing it. The manifests in `coming` will be stored in the same transaction.
+    /// Does everything of a push but storing it. What is in `coming` will be stored in the same transaction.
     pub(super) async fn prepare(
         &self,
         caller: &Caller,
         repository: &Repository,
         push: ManifestPush,
-        coming: &[Digest],
+        coming: &Coming,
     ) -> Result<Prepared, RegistryError> {
         self.authorise(caller, Action::Write, repository)?;
         let size = push.bytes.len() as u64;
@@ -90,8 +90,8 @@ impl Registry {
         let manifest = Manifest::parse(push.content_type.as_deref(), &push.bytes)?;
         let (digest, tags) = self.addressed(push.reference, push.tags, &push.bytes)?;
         let edges = self.edges(&manifest);
-        let reader = self.reader(caller.clone());
-        expect_held(&reader, repository, &edges, coming)?;
+        let reader = self.reader(caller.clone()).with(coming);
+        expect_held(&reader, repository, &edges)?;
         let artifact = Artifact {
             repository: repository.clone(),
             digest,
@@ -200,9 +200,9 @@ impl Registry {
 
 /// Says which of the required references the repository does not hold, before a plugin spends time on the manifest. The metadata checks
 /// again when it stores.
-fn expect_held(reader: &Reader, repository: &Repository, edges: &[Edge], coming: &[Digest]) -> Result<(), RegistryError> {
+fn expect_held(reader: &Reader, repository: &Repository, edges: &[Edge]) -> Result<(), RegistryError> {
     let mut missing = Vec::new();
-    for edge in edges.iter().filter(|edge| edge.required && !coming.contains(&edge.digest)) {
+    for edge in edges.iter().filter(|edge| edge.required) {
         if !reader.holds(repository, edge)? {
             missing.push(edge.digest.clone());
         }

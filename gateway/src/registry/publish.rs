@@ -8,10 +8,11 @@ use super::{
     Blob, Chunk, ManifestPush, Pushed, Registry, RegistryError,
     incoming::{Limit, PART_BYTES},
     manifests::{Prepared, delete_command},
+    reader::Coming,
 };
 use crate::{
     auth::{Action, Caller},
-    metadata::{Applied, Command, MetadataError, Refused},
+    metadata::{Command, MetadataError, Refused},
     oci::{Digest, Reference, Repository, Tag},
 };
 
@@ -66,31 +67,16 @@ impl Registry {
     /// # Errors
     /// The first reason why one of them cannot be done.
     pub async fn carry_out(&self, caller: &Caller, changes: Vec<Change>) -> Result<Vec<Pushed>, RegistryError> {
-        let mut linked = Vec::new();
-        let done = self.try_carry_out(caller, changes, &mut linked).await;
-        if done.is_err() {
-            // A blob that was linked for a publication must not stay where the publication does not happen.
-            let unlink = linked
-                .into_iter()
-                .map(|(repository, digest)| Command::UnlinkBlob { repository, digest });
-            self.metadata().apply(Command::All(unlink.collect())).await?;
-        }
-        done
-    }
-
-    async fn try_carry_out(
-        &self,
-        caller: &Caller,
-        changes: Vec<Change>,
-        linked: &mut Vec<(Repository, Digest)>,
-    ) -> Result<Vec<Pushed>, RegistryError> {
-        let (mut commands, mut pushed, mut coming, mut about) = (Vec::new(), Vec::new(), Vec::new(), None);
+        let (mut commands, mut pushed, mut coming, mut about) = (Vec::new(), Vec::new(), Coming::default(), None);
         for change in changes {
             match change {
                 Change::Publish(publication) => {
                     let repository = publication.repository.clone();
-                    let Prepared { command, findings } = self.prepare_publication(caller, publication, &coming, linked).await?;
-                    coming.push(command.digest.clone());
+                    let prepared = self
+                        .prepare_publication(caller, publication, &mut coming, &mut commands)
+                        .await?;
+                    let Prepared { command, findings } = prepared;
+                    coming.manifests.insert((repository.clone(), command.digest.clone()));
                     let (digest, subject, tags) = (command.digest.clone(), command.subject.clone(), command.tags.clone());
                     pushed.push(Pushed {
                         digest,
@@ -130,26 +116,26 @@ impl Registry {
         }
     }
 
+    /// Does everything of a publication but storing it. Its blobs become links in the same transaction.
     async fn prepare_publication(
         &self,
         caller: &Caller,
         publication: Publication,
-        coming: &[Digest],
-        linked: &mut Vec<(Repository, Digest)>,
+        coming: &mut Coming,
+        commands: &mut Vec<Command>,
     ) -> Result<Prepared, RegistryError> {
         let repository = publication.repository;
         self.authorise(caller, Action::Write, &repository)?;
         for (digest, staged) in publication.blobs {
             let size = self.keep(&digest, staged).await?;
-            let command = Command::LinkBlob {
+            coming.blobs.insert((repository.clone(), digest.clone()), size);
+            // It is linked together with the manifest: where the publication does not happen, the blob never shows.
+            commands.push(Command::LinkBlob {
                 repository: repository.clone(),
-                digest: digest.clone(),
+                digest,
                 size,
                 upload: None,
-            };
-            if self.metadata().apply(command).await? == Applied::Done {
-                linked.push((repository.clone(), digest));
-            }
+            });
         }
         let digest = Digest::sha256(&publication.manifest);
         let push = ManifestPush {

@@ -1,6 +1,10 @@
 //! Reading, for one caller.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -14,6 +18,8 @@ use crate::{
 
 /// How many repositories one internal page holds while those are left out that the caller may not read.
 const PAGE: usize = 1_000;
+/// A prefix that no repository has.
+const NO_PREFIX: &str = "/";
 
 /// Where a list of entries goes on: behind this repository and digest.
 pub type EntryCursor = (String, String);
@@ -24,6 +30,16 @@ pub struct Reader {
     caller: Caller,
     metadata: Metadata,
     storage: SharedStorage,
+    coming: Option<Arc<Coming>>,
+}
+
+/// What will be stored in one transaction together with something that is being judged: whoever judges may read it before anybody
+/// else sees it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Coming {
+    pub(super) manifests: HashSet<(Repository, Digest)>,
+    /// Blobs whose bytes are durable, with their sizes.
+    pub(super) blobs: HashMap<(Repository, Digest), u64>,
 }
 
 /// A blob that a repository holds, ready to be read. Cheap to clone.
@@ -64,6 +80,23 @@ impl Reader {
             caller,
             metadata,
             storage,
+            coming: None,
+        }
+    }
+
+    /// Reads what is coming as if it were there.
+    pub(super) fn with(mut self, coming: &Coming) -> Self {
+        let something = !coming.manifests.is_empty() || !coming.blobs.is_empty();
+        self.coming = something.then(|| Arc::new(coming.clone()));
+        self
+    }
+
+    /// Returns the size of a blob that a repository holds, or is about to.
+    fn blob_size(&self, repository: &Repository, digest: &Digest) -> Result<Option<u64>, RegistryError> {
+        let coming = |coming: &Arc<Coming>| coming.blobs.get(&(repository.clone(), digest.clone())).copied();
+        match self.metadata.blob(repository, digest)? {
+            Some(size) => Ok(Some(size)),
+            None => Ok(self.coming.as_ref().and_then(coming)),
         }
     }
 
@@ -126,7 +159,7 @@ impl Reader {
     /// [`RegistryError::BlobUnknown`] where the caller can see no such blob there.
     pub fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Blob, RegistryError> {
         let found = if self.may_read(repository) {
-            self.metadata.blob(repository, digest)?
+            self.blob_size(repository, digest)?
         } else {
             None
         };
@@ -254,26 +287,27 @@ impl Reader {
         (page, next)
     }
 
-    /// Returns a number that moves whenever anything under the prefix does. Where the caller may read nothing under it, it stands still, as
-    /// it does where there is nothing.
+    /// Returns a number that moves whenever anything under the prefix does. Where the caller may read nothing under it, it moves no more than
+    /// where there is nothing.
     ///
     /// # Errors
     /// Fails where the metadata does.
     pub fn revision(&self, prefix: &str) -> Result<u64, RegistryError> {
-        match prefix.parse::<Repository>() {
-            Ok(repository) if !self.may_read(&repository) => Ok(0),
-            _ => Ok(self.metadata.revision(prefix)?),
-        }
+        let hidden = prefix
+            .parse::<Repository>()
+            .is_ok_and(|repository| !self.may_read(&repository));
+        Ok(self.metadata.revision(if hidden { NO_PREFIX } else { prefix })?)
     }
 
     /// Says whether a repository holds what a manifest names.
     pub(super) fn holds(&self, repository: &Repository, edge: &Edge) -> Result<bool, RegistryError> {
         Ok(match edge.kind {
-            EdgeKind::Config | EdgeKind::Layer => self.metadata.blob(repository, &edge.digest)?.is_some(),
-            EdgeKind::Manifest => self
-                .metadata
-                .manifest_head(repository, &Reference::Digest(edge.digest.clone()))?
-                .is_some(),
+            EdgeKind::Config | EdgeKind::Layer => self.blob_size(repository, &edge.digest)?.is_some(),
+            EdgeKind::Manifest => {
+                let coming = |coming: &Arc<Coming>| coming.manifests.contains(&(repository.clone(), edge.digest.clone()));
+                let reference = Reference::Digest(edge.digest.clone());
+                self.coming.as_ref().is_some_and(coming) || self.metadata.manifest_head(repository, &reference)?.is_some()
+            }
         })
     }
 

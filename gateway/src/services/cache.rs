@@ -9,7 +9,7 @@ use super::{Part, ServiceResponse, length};
 use crate::{
     auth::Grants,
     oci::{Digest, Repository},
-    plugin_host::{Draft, DraftPart, Inquiry, Service},
+    plugin_host::{Draft, DraftPart, Inquiry, Service, cache},
     registry::{Blob, Reader},
 };
 
@@ -172,8 +172,7 @@ pub(super) struct Cache(sync::Cache<Key, Arc<Kept>, Size>);
 
 impl Cache {
     pub(super) fn new(bytes_max: u64) -> Self {
-        let expected = usize::try_from(bytes_max / EXPECTED_BYTES).unwrap_or(usize::MAX).max(16);
-        Self(sync::Cache::with_weighter(expected, bytes_max, Size))
+        Self(cache(bytes_max, EXPECTED_BYTES, Size))
     }
 
     /// Returns an answer that still holds for whoever this reads for.
@@ -208,6 +207,28 @@ mod tests {
         let hidden = || Grants::all_but(["secret".to_owned()]);
         assert_ne!(key("a", Grants::all()), key("a", hidden()));
         assert_eq!(key("a", hidden()), key("a", hidden()));
+    }
+
+    #[test]
+    fn large_answers_are_kept_beside_many_small_ones() {
+        let cache = Cache::new(128 << 20);
+        let keep = |path: &str, bytes: usize| {
+            let body = vec![KeptPart::Bytes(vec![0; bytes].into())];
+            let kept = Kept {
+                headers: Vec::new(),
+                body,
+                etag: String::new(),
+                revisions: BTreeMap::new(),
+            };
+            cache.keep(key(path, Grants::all()), Arc::new(kept));
+        };
+        (0..500).for_each(|n| keep(&format!("small{n}"), 10_000));
+        (0..4).for_each(|n| keep(&format!("large{n}"), 10 << 20));
+        for n in 0..4 {
+            assert!(cache.0.get(&key(&format!("large{n}"), Grants::all())).is_some(), "large{n}");
+        }
+        (0..100).for_each(|n| keep(&format!("more{n}"), 10 << 20));
+        assert!(cache.0.weight() <= 128 << 20);
     }
 
     #[test]

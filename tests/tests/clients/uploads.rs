@@ -45,6 +45,8 @@ fn charts_are_uploaded_listed_downloaded_and_deleted() -> anyhow::Result<()> {
     let (status, version) = ask("/helm/team/api/charts/web/1.0.0", &[])?;
     assert_eq!((status, version["version"].as_str()), (200, Some("1.0.0")), "{version}");
     assert_eq!(ask("/helm/team/api/charts/web/7.0.0", &[])?.0, 404);
+    // The other place where clients put the name of a repository.
+    assert_eq!(ask("/helm/api/team/charts/web/1.0.0", &[])?, (200, version));
 
     // What was uploaded is an ordinary chart of the registry.
     desk.run(&format!(

@@ -50,7 +50,7 @@ async fn code_is_kept_and_not_believed_when_it_was_changed() {
 async fn the_compiler_is_bounded_in_time_and_memory() {
     let cases = [
         ("compile_time_max = \"1ms\"", "longer than 0.001 seconds, the limit"),
-        ("compile_memory_max = \"24 MiB\"", "the compiler"),
+        ("compile_memory_bytes_max = \"24 MiB\"", "it may use 25165824 bytes"),
     ];
     for (limit, expected) in cases {
         let gateway = with_guests(&format!("[plugins]\n{limit}\n"), &["everything"]).await;

@@ -76,6 +76,7 @@ async fn what_is_refused_is_worded_by_the_plugin_and_changes_nothing() {
         .get(&format!("/v2/team/a/blobs/{}", digest("refused text")))
         .await
         .expect(404);
+    assert_eq!(gateway.get("/everything/entries").await.expect(200).json(), json!([]));
     assert_eq!(
         gateway.get("/v2/_catalog").await.expect(200).json()["repositories"],
         json!([])

@@ -123,11 +123,12 @@ async fn what_was_found_and_accepted_arrives_as_warnings() {
     let gateway = with_everything().await;
     let artifact = Artifact::everything().with("test.warn", "Say \"kind\" and not \\k.\r\nForged: yes");
     let answer = artifact.push(&gateway, "a", "v1").await.expect(201);
+    // What concerns this push comes before what concerns the content.
     assert_eq!(
         answer.all("warning"),
         [
-            "299 - \"Say \\\"kind\\\" and not \\\\k.??Forged: yes [everything/warned]\"",
             "299 - \"The repository is named differently. [everything/name]\"",
+            "299 - \"Say \\\"kind\\\" and not \\\\k.??Forged: yes [everything/warned]\"",
         ]
     );
     assert_eq!(answer.header("forged"), "");

@@ -169,6 +169,31 @@ fn top_documents() -> Vec<Source> {
 }
 
 #[test]
+fn every_dependency_of_the_gateway_has_a_reason() {
+    let manifest = fs::read_to_string(repository().join("gateway/Cargo.toml")).unwrap();
+    let reasons = fs::read_to_string(repository().join("CONTRIBUTING.md")).unwrap();
+    let table = manifest
+        .split("\n[dependencies]\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n[").next());
+    let names = table
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name);
+    let given: Vec<&str> = reasons
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" |"))
+        .flat_map(|(names, _)| names.split(", "))
+        .collect();
+    let missing = names.filter(|name| !given.contains(name));
+    assert_none(
+        "CONTRIBUTING.md says why the gateway needs it",
+        &missing.map(str::to_owned).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
 fn functions_are_measured() {
     let text = "fn a() {\n    b();\n}\n\ntrait T {\n    fn b(&self);\n    pub(crate) async fn c(\n        &self,\n    ) -> u8 {\n        1\n    }\n}\nfn d() {}\n";
     assert_eq!(functions(text), [(1, 3), (7, 5)]);
