@@ -138,7 +138,7 @@ fn archive(name: &str, meta: &serde_json::Value, size: usize, seed: u64) -> anyh
     for kind in ["deployment", "service", "ingress", "configmap", "serviceaccount", "hpa"] {
         files.push((format!("templates/{kind}.yaml"), template(kind).into_bytes()));
     }
-    let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
     files.push(("files/noise.bin".into(), noise(size.saturating_sub(2_000), seed)));
     for (path, content) in files {
         let mut header = tar::Header::new_gnu();
