@@ -24,6 +24,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
 };
+use tracing::Instrument;
 
 use super::{Gateway, error::HttpError, request::value, route};
 
@@ -205,7 +206,11 @@ async fn answer(gateway: &Gateway, request: Request<Body>, begin: Instant, id: u
     let is_api = path.starts_with("/v2");
     let sends_body = request.version() < Version::HTTP_2 && !axum::body::HttpBody::is_end_stream(request.body());
     let answered = match route {
-        Ok(route) => super::dispatch(gateway, route, request).await,
+        // What goes to the log while the request is answered carries its id.
+        Ok(route) => {
+            let span = tracing::error_span!("answering", id = format_args!("{id:x}"));
+            super::dispatch(gateway, route, request).instrument(span).await
+        }
         Err(error) => Err(HttpError::from(error)),
     };
     let said = answered.as_ref().err().map(|error| error.message.clone());
