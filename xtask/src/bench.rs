@@ -121,9 +121,9 @@ fn measure(programs: &Programs, folder: &Path, rows: &[&'static Row], options: &
     };
     let loader = Loader::new(target().join("release/portolan-load"), extent);
     let mut report = Report::new(turns);
-    for _ in 0..turns {
-        eprintln!("==> floor");
-        report.floor.extend(loader.floor(&folder.join("floor"))?);
+    for turn in 0..turns {
+        eprintln!("==> turn {} of {turns}: floor", turn + 1);
+        report.floor.extend(loader.floor(&folder.join(format!("floor-{turn}")))?);
     }
     for kind in Kind::ALL {
         eprintln!("==> starting {}", kind.name());
@@ -135,8 +135,15 @@ fn measure(programs: &Programs, folder: &Path, rows: &[&'static Row], options: &
     for turn in 0..turns {
         for row in rows {
             for server in servers.iter().filter(|server| row.servers.contains(&server.kind)) {
-                eprintln!("==> turn {} of {turns}: {} on {}", turn + 1, row.name, server.kind.name());
-                report.measured.push(one(&loader, server, row, turn)?);
+                let measured = one(&loader, server, row, turn)?;
+                eprintln!(
+                    "==> turn {} of {turns}: {} on {}: {:.0}/s",
+                    turn + 1,
+                    row.name,
+                    server.kind.name(),
+                    measured.rps
+                );
+                report.measured.push(measured);
             }
         }
     }

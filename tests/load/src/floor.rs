@@ -44,9 +44,6 @@ pub(crate) fn run(folder: &Path, extent: Extent) -> anyhow::Result<Vec<Measureme
         let content = noise.get(..*size).context("the largest file is as large as what there is")?;
         let files = extent.of(*files, WRITERS as u64);
         measured.push(timed(|| write(row, folder, content, files))?);
-        for file in 0..files {
-            fs::remove_file(folder.join(format!("floor-{file}")))?;
-        }
     }
     measured.push(timed(|| Ok(hash(&noise, extent.of(BULK_GOES, 1))))?);
     measured.push(timed(|| copy(&noise, extent.of(BULK_GOES, 1)))?);
@@ -61,12 +58,13 @@ fn timed(work: impl FnOnce() -> anyhow::Result<Measurement>) -> anyhow::Result<M
     Ok(measured)
 }
 
-/// Writes and syncs files of the same content, each new, by several threads.
+/// Writes and syncs files of the same content, each new, by several threads. They stay: file systems may create files slowly for a while
+/// after many were removed, and a registry is measured next.
 fn write(row: &str, folder: &Path, content: &[u8], files: u64) -> anyhow::Result<Measurement> {
     let begin = Instant::now();
     let each = thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
-            .map(|writer| scope.spawn(move || write_files(folder, content, (writer as u64..files).step_by(WRITERS))))
+            .map(|writer| scope.spawn(move || write_files(row, folder, content, (writer as u64..files).step_by(WRITERS))))
             .collect();
         let joined = writers
             .into_iter()
@@ -83,10 +81,10 @@ fn write(row: &str, folder: &Path, content: &[u8], files: u64) -> anyhow::Result
     ))
 }
 
-fn write_files(folder: &Path, content: &[u8], files: impl Iterator<Item = u64>) -> anyhow::Result<Vec<Duration>> {
+fn write_files(row: &str, folder: &Path, content: &[u8], files: impl Iterator<Item = u64>) -> anyhow::Result<Vec<Duration>> {
     let mut each = Vec::new();
     for file in files {
-        let path = folder.join(format!("floor-{file}"));
+        let path = folder.join(format!("{row}-{file}"));
         let begin = Instant::now();
         let write = || -> std::io::Result<()> {
             let mut file = File::create_new(&path)?;

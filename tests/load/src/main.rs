@@ -49,7 +49,7 @@ enum Command {
     /// Measures what the machine can do at best: synced writes, hashing, copying over loopback.
     #[command(after_help = "Example: portolan-load floor --folder /tmp/floor")]
     Floor {
-        /// A folder on the disk that is measured; what is written there is removed again.
+        /// A new folder on the disk that is measured; what is written there stays.
         #[arg(long)]
         folder: PathBuf,
         #[command(flatten)]
