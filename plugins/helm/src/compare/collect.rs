@@ -88,6 +88,19 @@ impl Changes {
 }
 
 #[cfg(test)]
+impl Changes {
+    /// Returns a line for each change, as tests write them.
+    pub(crate) fn lines(self) -> Vec<String> {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let line = |change: &Change| {
+            let (before, after) = (shown(&change.before), shown(&change.after));
+            format!("{} {}: {before} -> {after} {:?}", change.kind, change.path, change.severity)
+        };
+        self.finish().iter().map(line).collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -111,23 +111,8 @@ mod tests {
         ]));
         let mut changes = Changes::default();
         compare(&old, &new, &mut changes);
-        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        let lines: Vec<String> = changes
-            .finish()
-            .iter()
-            .map(|change| {
-                format!(
-                    "{} {}: {} -> {} {:?}",
-                    change.kind,
-                    change.path,
-                    shown(&change.before),
-                    shown(&change.after),
-                    change.severity
-                )
-            })
-            .collect();
         assert_eq!(
-            lines,
+            changes.lines(),
             [
                 "removed dependencies.cache: cache 1.0.0 oci://a.example -> - Medium",
                 "changed dependencies.db.version: ^1.2.0 -> ^2.0.0 Medium",

@@ -115,32 +115,17 @@ mod tests {
         }));
         let mut changes = Changes::default();
         compare(&old, &new, &mut changes);
-        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        let lines: Vec<String> = changes
-            .finish()
-            .iter()
-            .map(|change| {
-                format!(
-                    "{} {} {} -> {} {:?}",
-                    change.kind,
-                    change.path,
-                    shown(&change.before),
-                    shown(&change.after),
-                    change.severity
-                )
-            })
-            .collect();
         assert_eq!(
-            lines,
+            changes.lines(),
             [
-                "changed chart.version 1.2.0 -> 2.0.0 High",
-                "removed chart.description A -> - Info",
-                r#"changed chart.keywords ["a"] -> ["a","b"] Info"#,
-                "changed chart.appVersion 1.0 -> 1.1 Low",
-                "added chart.deprecated - -> true High",
-                r#"removed chart.annotations."a.b/c" 1 -> - Info"#,
-                "added chart.annotations.d - -> 2 Info",
-                "added chart.kubeVersion - -> >=1.30 Medium",
+                "changed chart.version: 1.2.0 -> 2.0.0 High",
+                "removed chart.description: A -> - Info",
+                r#"changed chart.keywords: ["a"] -> ["a","b"] Info"#,
+                "changed chart.appVersion: 1.0 -> 1.1 Low",
+                "added chart.deprecated: - -> true High",
+                r#"removed chart.annotations."a.b/c": 1 -> - Info"#,
+                "added chart.annotations.d: - -> 2 Info",
+                "added chart.kubeVersion: - -> >=1.30 Medium",
             ]
         );
     }
