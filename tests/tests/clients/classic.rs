@@ -3,7 +3,7 @@
 use anyhow::Context;
 use portolan_tests::{chart::Chart, tool::Desk};
 
-use super::{HELMS, assert_holds, helm::generate_key, scene};
+use super::{HELMS, assert_holds, helm::package_signed, scene};
 
 #[test]
 fn a_repository_is_added_searched_and_pulled_from() -> anyhow::Result<()> {
@@ -87,19 +87,7 @@ fn an_update_sees_what_was_pushed_and_deleted_meanwhile() -> anyhow::Result<()> 
 #[test]
 fn provenance_is_served_beside_the_chart() -> anyhow::Result<()> {
     let (gateway, desk) = scene()?;
-    generate_key(&desk)?;
-    desk.run("helm4 create web")?;
-    desk.tool("helm4")?
-        .args([
-            "package",
-            "web",
-            "--sign",
-            "--keyring",
-            "secret.gpg",
-            "--key",
-            "Portolan Test",
-        ])
-        .ok()?;
+    package_signed(&desk, "helm4")?;
     desk.run(&format!(
         "helm4 push --plain-http web-0.1.0.tgz oci://{}/team",
         gateway.address()

@@ -100,18 +100,7 @@ fn dependencies_are_updated_from_the_registry() -> anyhow::Result<()> {
 #[test]
 fn provenance_travels_with_a_chart_and_is_verified() -> anyhow::Result<()> {
     with_each_helm(|helm, desk, registry| {
-        generate_key(desk)?;
-        desk.run(&format!("{helm} create web"))?;
-        let package = desk.tool(helm)?.args([
-            "package",
-            "web",
-            "--sign",
-            "--keyring",
-            "secret.gpg",
-            "--key",
-            "Portolan Test",
-        ]);
-        package.ok()?;
+        package_signed(desk, helm)?;
         desk.run(&format!("{helm} push --plain-http web-0.1.0.tgz oci://{registry}"))?;
 
         let pull = format!("{helm} pull --plain-http oci://{registry}/web --version 0.1.0");
@@ -132,8 +121,17 @@ fn provenance_travels_with_a_chart_and_is_verified() -> anyhow::Result<()> {
     })
 }
 
+/// Packages a new chart `web` with a provenance file that a new key signed.
+pub(super) fn package_signed(desk: &Desk, helm: &str) -> anyhow::Result<()> {
+    generate_key(desk)?;
+    desk.run(&format!("{helm} create web"))?;
+    let sign = ["--sign", "--keyring", "secret.gpg", "--key", "Portolan Test"];
+    desk.tool(helm)?.args(["package", "web"]).args(sign).ok()?;
+    Ok(())
+}
+
 /// Makes a key that signs, and exports it as `helm` reads it.
-pub(super) fn generate_key(desk: &Desk) -> anyhow::Result<()> {
+fn generate_key(desk: &Desk) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().mode(0o700).create(desk.path("home/.gnupg"))?;
     let key = [

@@ -3,7 +3,7 @@
 use portolan_tests::{chart::Chart, process::GatewayProcess, tool::Desk};
 use serde_json::{Value, json};
 
-use super::{assert_holds, helm::generate_key, scene};
+use super::{assert_holds, helm::package_signed, scene};
 
 /// Runs `curl` and returns the status and the body as JSON.
 fn curl(gateway: &GatewayProcess, desk: &Desk, path: &str, arguments: &[&str]) -> anyhow::Result<(u16, Value)> {
@@ -71,19 +71,7 @@ fn charts_are_uploaded_listed_downloaded_and_deleted() -> anyhow::Result<()> {
 fn provenance_is_uploaded_with_the_chart_or_after_it() -> anyhow::Result<()> {
     let (gateway, desk) = scene()?;
     let ask = |path: &str, arguments: &[&str]| curl(&gateway, &desk, path, arguments);
-    generate_key(&desk)?;
-    desk.run("helm4 create web")?;
-    desk.tool("helm4")?
-        .args([
-            "package",
-            "web",
-            "--sign",
-            "--keyring",
-            "secret.gpg",
-            "--key",
-            "Portolan Test",
-        ])
-        .ok()?;
+    package_signed(&desk, "helm4")?;
 
     let both = ["--form", "chart=@web-0.1.0.tgz", "--form", "prov=@web-0.1.0.tgz.prov"];
     assert_eq!(ask("/helm/together/api/charts", &both)?, (201, json!({ "saved": true })));
