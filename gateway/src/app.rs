@@ -1,10 +1,11 @@
 //! Puts the gateway together from its configuration, runs it, stops it.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
+    auth::Grants,
     config::Config,
     http::{Gateway, Server, ServerError},
     metadata::{Metadata, MetadataError},
@@ -16,6 +17,9 @@ use crate::{
 
 /// How often uploads are looked for that nobody uses any more.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Who may do what with the data folder: its owner alone.
+const DATA_MODE: u32 = 0o700;
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -66,11 +70,11 @@ impl App {
     /// Says what cannot be used, and what to do.
     pub async fn start(config: Config) -> Result<Self, AppError> {
         // The port comes first: a second gateway should complain about the port and not about the data folder.
-        let server = Server::listen(config.listen).await?;
+        let server = Server::listen(config.http.listen).await?;
         let address = server.address();
-        let lock = lock_data(&config.data)?;
-        let storage = Arc::new(FsStorage::open(&config.data)?);
-        let metadata = Metadata::open(&config.data)?;
+        let lock = lock_data(&config.storage.path)?;
+        let storage = Arc::new(FsStorage::open(&config.storage.path)?);
+        let metadata = Metadata::open(&config.storage.path)?;
         let plugins = PluginHost::new(config.plugins, CodeHashes::new(metadata.clone()))?;
         let registry = Registry::new(config.registry, storage, metadata, plugins.clone());
         plugins.load_folder(&registry).await?;
@@ -80,7 +84,7 @@ impl App {
             registry.clone(),
             plugins,
             services,
-            config.anonymous,
+            Grants::all_but(config.auth.hidden),
         ));
         let (stop, stopped) = watch::channel(false);
         let background = vec![
@@ -139,6 +143,8 @@ fn lock_data(data: &Path) -> Result<std::fs::File, AppError> {
     let path = data.display().to_string();
     let open = || -> std::io::Result<std::fs::File> {
         create_folder_durably(data)?;
+        // Whoever may read the files would see every repository, hidden ones too; folders of earlier versions were readable for all.
+        std::fs::set_permissions(data, std::fs::Permissions::from_mode(DATA_MODE))?;
         std::fs::OpenOptions::new()
             .create(true)
             .truncate(false)

@@ -19,26 +19,44 @@ mod server;
 mod service;
 mod uploads;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     body::Body,
-    http::{Method, Request, Response},
+    http::{Method, Request, Response, Uri},
 };
+use serde::Deserialize;
 
 use self::{error::HttpError, metrics::Metrics, request::Call, route::Route};
-use crate::{auth::Grants, plugin_host::PluginHost, registry::Registry, services::Services};
+use crate::{
+    auth::Grants,
+    plugin_host::PluginHost,
+    registry::Registry,
+    services::Services,
+    settings::{self, Problems},
+};
 
 pub use server::{Server, ServerError};
 
-/// Limits and habits of the server: table `[http]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where and how to serve: table `[http]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Where to listen. Port 0 chooses a free one.
+    pub listen: SocketAddr,
+    /// Whether to listen beyond this machine although everybody may then read and write.
+    pub allow_anonymous: bool,
     /// The most connections that are open at once; further ones wait to be accepted.
     pub connections_max: usize,
     /// How long a client may take for the head of a request, and pause within a body.
+    #[serde(deserialize_with = "settings::time")]
     pub idle_max: Duration,
     /// How long running requests may take to finish when the gateway stops.
+    #[serde(deserialize_with = "settings::time")]
     pub shutdown_max: Duration,
     /// The origin that clients use, where a proxy stands in front: `https://registry.example`. Without it, what the request says.
     pub origin: Option<String>,
@@ -48,12 +66,47 @@ impl Default for Config {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
+            allow_anonymous: false,
             connections_max: 4_096,
             idle_max: seconds(60),
             shutdown_max: seconds(30),
             origin: None,
         }
     }
+}
+
+impl Config {
+    /// Says what is wrong with these settings.
+    pub fn problems(&self, problems: &mut Problems) {
+        let hour = Duration::from_secs(3_600);
+        if !self.listen.ip().is_loopback() && !self.allow_anonymous {
+            let reason = format!(
+                "{} is not a loopback address, and this gateway lets everybody read and write: to allow that, set allow_anonymous = \
+                 true in [http]",
+                self.listen
+            );
+            problems.refuse("listen", reason);
+        }
+        problems.count("connections_max", self.connections_max, 16..=1_000_000);
+        problems.time("idle_max", self.idle_max, Duration::from_millis(100)..=hour);
+        problems.time("shutdown_max", self.shutdown_max, Duration::ZERO..=hour);
+        if let Some(reason) = self.origin.as_deref().and_then(bad_origin) {
+            problems.refuse("origin", reason);
+        }
+    }
+}
+
+/// Says why a text is not where clients reach a gateway: scheme, authority and, where a proxy mounts it below one, a path.
+fn bad_origin(origin: &str) -> Option<String> {
+    let good = origin.parse::<Uri>().is_ok_and(|uri| {
+        let authority = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+        authority && matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none()
+    });
+    let good = good && !origin.ends_with('/') && !origin.contains('#');
+    let expected =
+        "an address such as \"https://registry.example\" or \"https://example.com/registry\", without a slash at its end";
+    (!good).then(|| format!("{origin:?} is not {expected}"))
 }
 
 /// What handlers work with.

@@ -12,4 +12,5 @@ pub mod oci;
 pub mod plugin_host;
 pub mod registry;
 pub mod services;
+pub mod settings;
 pub mod storage;

@@ -78,6 +78,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             data,
             plugins,
         } => {
+            // Whatever the gateway writes is for its own user alone.
+            rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
             let config = Config::load(config.as_deref(), Overrides { listen, data, plugins })?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
@@ -101,7 +103,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     init_log(&config.log)?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-    let data = config.data.display().to_string();
+    let data = config.storage.path.display().to_string();
     let app = App::start(config).await?;
     for reason in app.quarantined() {
         eprintln!("portolan: not loaded: {reason}");

@@ -53,7 +53,7 @@ use crate::registry::{CodeHashes, RegistryError};
 
 pub use bounds::{Difference, Rendered};
 pub use compile::{COMPILE_ARGUMENT, compile_child};
-pub use config::{CompileLimits, Config, FailurePolicy, LimitOverrides, Limits, PluginConfig};
+pub use config::{Config, FailurePolicy, LimitOverrides, Limits, PluginConfig};
 pub use contract::Capability;
 pub use meter::CallCounts;
 pub use plugin::{About, KnownType, PluginState, PluginStatus};
@@ -158,7 +158,7 @@ impl PluginHost {
             .max(1);
         let engine =
             engine::running(threads, &largest(&config)).map_err(|error| PluginHostError::Engine(format!("{error:#}")))?;
-        let compiler = Compiler::new(engine.clone(), hashes, config.cache.clone(), config.compile.clone());
+        let compiler = Compiler::new(engine.clone(), hashes, &config);
         let threads =
             Threads::start(&engine, threads, config.queue_max, config.queue_wait_max).map_err(PluginHostError::Threads)?;
         let (results, metrics) = (Results::new(config.results_cache_bytes_max), Arc::new(Metrics::new()));

@@ -82,7 +82,7 @@ impl TestGateway {
         };
         let mut config = Config::from_text(&self.config, overrides).expect("a good configuration");
         // A test's own program cannot compile components in a child process, the gateway's can.
-        config.plugins.compile.program = std::env::var_os("PORTOLAN_BIN").map(Into::into);
+        config.plugins.compile_program = std::env::var_os("PORTOLAN_BIN").map(Into::into);
         self.app = Some(App::start(config).await.expect("the gateway starts"));
     }
 

@@ -1,12 +1,12 @@
 //! Good and bad configurations.
 
+use std::time::Duration;
+
 use super::*;
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    let variables = variables
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Config::from_parts(Path::new("portolan.toml"), text, variables, Overrides::default())
+    let variables = Variables::of(variables);
+    Config::from_parts(Path::new("portolan.toml"), text, &variables, Overrides::default())
 }
 
 #[test]
@@ -73,12 +73,12 @@ fn the_environment_wins_over_the_file() {
         ],
     );
     let config = config.unwrap();
-    assert_eq!(config.listen.port(), 2);
+    assert_eq!(config.http.listen.port(), 2);
     assert_eq!(
         (config.registry.push_tags_max, config.registry.upload_idle_max),
         (7, Duration::from_secs(7_200))
     );
-    assert_eq!(config.anonymous, Grants::all_but(["secret".to_owned()]));
+    assert_eq!(config.auth.hidden, ["secret"]);
 }
 
 #[test]
@@ -106,4 +106,70 @@ fn a_missing_file_is_named() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("no/such/file.toml"), "{error}");
+}
+
+#[test]
+fn values_that_cannot_be_used_are_refused_all_at_once_with_their_places() {
+    let text = "[http]\nconnections_max = 0\n\n[plugins.plugin.example.limits]\nmemory_bytes_max = \"5 GiB\"\n";
+    let error = load(text, &[("PORTOLAN_REGISTRY__PUSH_TAGS_MAX", "0")])
+        .unwrap_err()
+        .to_string();
+    let expected = [
+        "portolan.toml:2: [http] connections_max: 0 is too little, the least is 16",
+        "PORTOLAN_REGISTRY__PUSH_TAGS_MAX: [registry] push_tags_max: 0 is too little, the least is 1",
+        "portolan.toml:5: [plugins.plugin.example.limits] memory_bytes_max: 5 GiB is too much, the most is 4 GiB",
+    ];
+    assert_eq!(error.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn nonsense_is_refused() {
+    let nonsense = [
+        "[http]\nidle_max = \"0s\"",
+        "[http]\nidle_max = \"400d\"",
+        "[http]\nshutdown_max = \"9999999999h\"",
+        "[http]\norigin = \"registry.example\"",
+        "[http]\norigin = \"ftp://registry.example\"",
+        "[http]\norigin = \"https://registry.example/\"",
+        "[http]\norigin = \"https://user@registry.example\"",
+        "[http]\norigin = \"https://registry.example?x=1\"",
+        "[http]\norigin = \"\"",
+        "[storage]\npath = \"/dev/null/data\"",
+        "[registry]\nmanifest_bytes_max = \"1 B\"",
+        "[registry]\nmanifest_bytes_max = \"100 GiB\"",
+        "[registry]\nblob_bytes_max = \"0 B\"",
+        "[registry]\nuploads_max = 0",
+        "[registry]\nupload_idle_max = \"0s\"",
+        "[plugins]\nfolder = \"no/such/folder\"",
+        "[plugins]\nthreads = 0",
+        "[plugins]\nthreads = 1000000",
+        "[plugins]\nqueue_max = 0",
+        "[plugins]\nqueue_wait_max = \"0s\"",
+        "[plugins]\ncomponent_bytes_max = \"0 B\"",
+        "[plugins]\ncompile_memory_bytes_max = \"1 KiB\"",
+        "[plugins]\ncompile_time_max = \"0s\"",
+        "[plugins.limits]\nmemory_bytes_max = \"1 B\"",
+        "[plugins.limits]\ncall_time_max = \"0s\"",
+        "[plugins.limits]\nhandles_max = 0",
+        "[plugins.limits]\ntransfer_bytes_max = \"0 B\"",
+        "[services]\nbody_bytes_max = \"0 B\"",
+        "[services]\ncache_bytes_max = \"1000000 GiB\"",
+        "[log]\nlevel = \"info,portolan=loud\"",
+    ];
+    for text in nonsense {
+        let error = load(text, &[]).expect_err(text).to_string();
+        assert!(error.starts_with("portolan.toml:2: ["), "{text}: {error}");
+    }
+}
+
+#[test]
+fn origins_may_carry_a_path() {
+    for origin in [
+        "https://registry.example",
+        "http://[::1]:5000",
+        "https://example.com/tools/registry",
+    ] {
+        let config = load(&format!("[http]\norigin = \"{origin}\""), &[]).unwrap();
+        assert_eq!(config.http.origin.as_deref(), Some(origin));
+    }
 }

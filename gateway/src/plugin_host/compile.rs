@@ -11,13 +11,14 @@ use std::{
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use wasmtime::{Engine, component::Component};
 
-use super::{CompileLimits, engine};
+use super::{Config, engine};
 use crate::{oci::Digest, registry::CodeHashes};
 
 /// The hidden argument with which the program compiles a component from its standard input and writes the code to its standard output.
@@ -26,6 +27,15 @@ pub const COMPILE_ARGUMENT: &str = "__compile";
 const CODE_BYTES_MAX: u64 = 512 << 20;
 /// The longest message of the child that is looked at.
 const MESSAGE_BYTES_MAX: u64 = 2_000;
+
+/// What compiling one component may take.
+#[derive(Debug, Clone)]
+struct CompileLimits {
+    /// The program that compiles: this one where none is named.
+    program: Option<PathBuf>,
+    memory_bytes_max: u64,
+    time_max: Duration,
+}
 
 /// Compiles components, and remembers.
 #[derive(Clone)]
@@ -38,13 +48,17 @@ pub(super) struct Compiler {
 }
 
 impl Compiler {
-    pub(super) fn new(engine: Engine, hashes: CodeHashes, folder: PathBuf, limits: CompileLimits) -> Self {
+    pub(super) fn new(engine: Engine, hashes: CodeHashes, config: &Config) -> Self {
         Self {
             key: engine::key(&engine),
             engine,
             hashes,
-            folder,
-            limits,
+            folder: config.cache.clone(),
+            limits: CompileLimits {
+                program: config.compile_program.clone(),
+                memory_bytes_max: config.compile_memory_bytes_max,
+                time_max: config.compile_time_max,
+            },
         }
     }
 

@@ -2,19 +2,24 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::settings::{self, Problems};
+
 /// How plugins are found and run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The folder whose `*.wasm` files are loaded at start. Without one there are no plugins.
     pub folder: Option<PathBuf>,
     /// The folder in which machine code is kept.
+    #[serde(skip)]
     pub cache: PathBuf,
     /// What one call may take.
     pub limits: Limits,
     /// What is set for single plugins, by their names.
+    #[serde(rename = "plugin")]
     pub per_plugin: BTreeMap<String, PluginConfig>,
     /// What happens to a push whose plugin fails.
     pub failure: FailurePolicy,
@@ -23,13 +28,23 @@ pub struct Config {
     /// How many calls may wait for a thread.
     pub queue_max: usize,
     /// How long a call may wait for a thread.
+    #[serde(deserialize_with = "settings::time")]
     pub queue_wait_max: Duration,
     /// How many bytes the cache of results may hold.
+    #[serde(deserialize_with = "settings::size")]
     pub results_cache_bytes_max: u64,
     /// The largest file that is taken for a plugin, in bytes.
+    #[serde(deserialize_with = "settings::size")]
     pub component_bytes_max: u64,
-    /// What compiling one plugin may take.
-    pub compile: CompileLimits,
+    /// The memory in bytes that compiling one plugin may take, in a process of its own.
+    #[serde(deserialize_with = "settings::size")]
+    pub compile_memory_bytes_max: u64,
+    /// How long compiling one plugin may take.
+    #[serde(deserialize_with = "settings::time")]
+    pub compile_time_max: Duration,
+    /// The program that compiles when it is called with [`super::COMPILE_ARGUMENT`]: this one, unless it is embedded in another.
+    #[serde(skip)]
+    pub compile_program: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -45,13 +60,16 @@ impl Default for Config {
             queue_wait_max: Duration::from_secs(10),
             results_cache_bytes_max: 64 << 20,
             component_bytes_max: 64 << 20,
-            compile: CompileLimits::default(),
+            compile_memory_bytes_max: 2 << 30,
+            compile_time_max: Duration::from_secs(120),
+            compile_program: None,
         }
     }
 }
 
 /// What is set for one plugin.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct PluginConfig {
     /// Whether it is used at all.
     pub enabled: bool,
@@ -75,7 +93,7 @@ impl Default for PluginConfig {
 }
 
 /// What happens to a push whose plugin fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FailurePolicy {
     /// It is refused, and nothing is stored.
@@ -86,19 +104,21 @@ pub enum FailurePolicy {
 }
 
 /// What one call of a plugin may take. Validating, indexing and admitting one push count as one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all(serialize = "camelCase"), deny_unknown_fields, default)]
 pub struct Limits {
     /// The memory of the guest in bytes, all of its memories together.
+    #[serde(deserialize_with = "settings::size")]
     pub memory_bytes_max: u64,
     /// The elements of all of its tables together.
     pub table_elements_max: u64,
     /// The handles that it may hold at once.
     pub handles_max: u32,
     /// How many bytes it may pass to the gateway at once, or return.
+    #[serde(deserialize_with = "settings::size")]
     pub transfer_bytes_max: u64,
     /// How long it may take.
-    #[serde(serialize_with = "seconds")]
+    #[serde(serialize_with = "seconds", deserialize_with = "settings::time")]
     pub call_time_max: Duration,
     /// How many lines it may log.
     pub log_lines_max: u32,
@@ -123,17 +143,21 @@ fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok
 }
 
 /// Limits of one plugin that differ from those of the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct LimitOverrides {
     /// In place of [`Limits::memory_bytes_max`].
+    #[serde(deserialize_with = "settings::optional_size")]
     pub memory_bytes_max: Option<u64>,
     /// In place of [`Limits::table_elements_max`].
     pub table_elements_max: Option<u64>,
     /// In place of [`Limits::handles_max`].
     pub handles_max: Option<u32>,
     /// In place of [`Limits::transfer_bytes_max`].
+    #[serde(deserialize_with = "settings::optional_size")]
     pub transfer_bytes_max: Option<u64>,
     /// In place of [`Limits::call_time_max`].
+    #[serde(deserialize_with = "settings::optional_time")]
     pub call_time_max: Option<Duration>,
     /// In place of [`Limits::log_lines_max`].
     pub log_lines_max: Option<u32>,
@@ -154,23 +178,42 @@ impl Limits {
     }
 }
 
-/// What compiling one plugin may take. It happens in a process of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompileLimits {
-    /// The program that compiles when it is called with [`super::COMPILE_ARGUMENT`]: this one, unless it is embedded in another.
-    pub program: Option<PathBuf>,
-    /// The memory of the process in bytes.
-    pub memory_bytes_max: u64,
-    /// How long it may take.
-    pub time_max: Duration,
+impl Config {
+    /// Says what is wrong with these settings.
+    pub fn problems(&self, problems: &mut Problems) {
+        let (ms, hour) = (Duration::from_millis(1), Duration::from_secs(3_600));
+        if let Some(folder) = self.folder.as_deref().filter(|folder| !folder.is_dir()) {
+            problems.refuse("folder", format!("there is no folder {}", folder.display()));
+        }
+        if let Some(threads) = self.threads {
+            problems.count("threads", threads, 1..=1_024);
+        }
+        problems.count("queue_max", self.queue_max, 1..=100_000);
+        problems.time("queue_wait_max", self.queue_wait_max, ms..=hour);
+        problems.size("results_cache_bytes_max", self.results_cache_bytes_max, 0..=64 << 30);
+        problems.size("component_bytes_max", self.component_bytes_max, 1 << 10..=1 << 30);
+        problems.size("compile_memory_bytes_max", self.compile_memory_bytes_max, 16 << 20..=64 << 30);
+        problems.time("compile_time_max", self.compile_time_max, ms..=hour);
+        problems.within("limits", |problems| self.limits.problems(problems));
+        problems.within("plugin", |problems| {
+            for (name, plugin) in &self.per_plugin {
+                problems.within(name, |problems| {
+                    problems.within("limits", |problems| Limits::default().with(&plugin.limits).problems(problems));
+                });
+            }
+        });
+    }
 }
 
-impl Default for CompileLimits {
-    fn default() -> Self {
-        Self {
-            program: None,
-            memory_bytes_max: 2 << 30,
-            time_max: Duration::from_secs(120),
-        }
+impl Limits {
+    fn problems(&self, problems: &mut Problems) {
+        // A memory of a guest has 32-bit addresses; the smallest one holds a page.
+        problems.size("memory_bytes_max", self.memory_bytes_max, 64 << 10..=4 << 30);
+        problems.count("table_elements_max", self.table_elements_max, 1..=10_000_000);
+        problems.count("handles_max", self.handles_max, 8..=1_000_000);
+        problems.size("transfer_bytes_max", self.transfer_bytes_max, 64 << 10..=1 << 30);
+        let (ms, hour) = (Duration::from_millis(1), Duration::from_secs(3_600));
+        problems.time("call_time_max", self.call_time_max, ms..=hour);
+        problems.count("log_lines_max", self.log_lines_max, 0..=100_000);
     }
 }

@@ -74,7 +74,7 @@ async fn a_data_folder_is_used_by_one_gateway_and_has_to_be_usable() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = refused(overrides(&file.join("data"))).await.to_string();
+    let error = Config::from_text("", overrides(&file.join("data"))).unwrap_err().to_string();
     assert!(error.contains("file/data") && error.contains("--data"), "{error}");
 }
 
