@@ -5,6 +5,10 @@
 //!
 //! What is acknowledged is durable: when [`Storage::sync`], [`Storage::complete`] or [`Storage::put`] returns, a crash at any
 //! instruction loses nothing of it.
+//!
+//! Operations complete or have no effect, whatever happens to their caller: one that was begun goes on to its end although nobody waits
+//! for it any more, and until then others on the same upload wait for it. Completing an upload consumes its token: whatever still comes
+//! with that token finds no upload, so published bytes are never touched again.
 
 mod fs;
 mod memory;
@@ -18,6 +22,8 @@ use futures_util::stream::BoxStream;
 
 use crate::oci::Digest;
 
+#[cfg(test)]
+pub(crate) use fs::Slow;
 pub use fs::{FsStorage, create_folder_durably};
 pub use memory::MemoryStorage;
 
@@ -69,7 +75,8 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns the least size of a part that another part may follow, in bytes. Object stores want 5 MiB; files want nothing.
     fn part_bytes_min(&self) -> usize;
 
-    /// Begins an upload and returns the driver's opaque token for it. It is cheap: nothing needs to be durable yet.
+    /// Begins an upload and returns the driver's opaque token for it. It is cheap: nothing needs to be durable yet. No other operation
+    /// makes an upload: what is ended is not begun again by a late part.
     async fn begin(&self) -> Result<String, StorageError>;
 
     /// Writes a part of an upload at `offset`, which is where the parts written so far end, or any earlier place where a part began
@@ -86,6 +93,13 @@ pub trait Storage: Send + Sync + 'static {
     /// Without a tail the bytes are empty.
     async fn tail(&self, upload: &str, size: u64) -> Result<(u64, Bytes), StorageError>;
 
+    /// Returns a range of what was written of an upload, for ranges of at most a few [`PIECE_BYTES_MAX`]. The answer ends early where the
+    /// upload does.
+    async fn read_upload_at(&self, upload: &str, range: Range<u64>) -> Result<Bytes, StorageError>;
+
+    /// Returns the uploads that were made durable and have not ended.
+    async fn uploads(&self) -> Result<Vec<String>, StorageError>;
+
     /// Makes the first `size` bytes of an upload the content of `digest`, durably. The upload is gone afterwards. Content that is there
     /// already may be replaced: it is the same.
     async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError>;
@@ -95,6 +109,12 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Stores content that is at hand as a whole, durably: what `begin`, `write_part` and `complete` do, at one go.
     async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<(), StorageError>;
+
+    /// Returns the size of some content that somebody may have completed without being told so, and makes it as durable as if they had.
+    async fn confirm(&self, digest: &Digest) -> Result<Option<u64>, StorageError>;
+
+    /// Tries whether something could be written now, and leaves nothing of it.
+    async fn probe(&self) -> Result<(), StorageError>;
 
     /// Returns the size of some content in bytes.
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, StorageError>;

@@ -3,28 +3,44 @@
 //! `blobs/{algorithm}/{first two hexadecimal digits}/{hex}` holds content, `uploads/{token}` what was acknowledged of content on its way,
 //! and `incoming/{token}` what was not: it is forgotten when the storage is opened. Content appears at its path only by a rename after its
 //! bytes were synced, and is acknowledged only after the folder was synced: a crash at any instruction leaves a whole file or none.
+//!
+//! Every operation is one closure on a thread that may wait for the disk. Nobody can stop it once it runs, so it holds its upload until it
+//! is done.
 
 #[cfg(test)]
 mod crash;
 mod disk;
 mod files;
 mod folders;
+#[cfg(test)]
+mod pairs;
 mod read;
 #[cfg(test)]
 mod recorder;
+#[cfg(test)]
+mod slow;
+mod tokens;
 
 use std::{io, ops::Range, path::Path, sync::Arc};
 
 use bytes::Bytes;
 
-use self::{disk::Kernel, files::Files, folders::Folders, read::Buffers};
+use self::{
+    disk::{Disk, Kernel},
+    files::Files,
+    folders::Folders,
+    read::Buffers,
+};
 use super::{Pieces, Storage, StorageError};
 use crate::oci::Digest;
+
+#[cfg(test)]
+pub(crate) use slow::Slow;
 
 /// Content in files below one folder. Cheap to clone.
 #[derive(Clone)]
 pub struct FsStorage {
-    files: Arc<Files<Kernel>>,
+    files: Arc<Files>,
     buffers: Buffers,
 }
 
@@ -34,7 +50,11 @@ impl FsStorage {
     /// # Errors
     /// Names the path that cannot be used.
     pub fn open(root: &Path) -> Result<Self, StorageError> {
-        let files = Arc::new(Files::open(root, Kernel)?);
+        Self::on(root, Arc::new(Kernel))
+    }
+
+    fn on(root: &Path, disk: Arc<dyn Disk>) -> Result<Self, StorageError> {
+        let files = Arc::new(Files::open(root, disk)?);
         Ok(Self {
             files,
             buffers: Buffers::default(),
@@ -44,7 +64,7 @@ impl FsStorage {
     /// Runs file operations on a thread where waiting for the disk hurts nobody.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Files<Kernel>) -> Result<T, StorageError> + Send + 'static,
+        work: impl FnOnce(&Files) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let files = self.files.clone();
         let done = tokio::task::spawn_blocking(move || work(&files)).await;
@@ -75,8 +95,7 @@ impl Storage for FsStorage {
     }
 
     async fn begin(&self) -> Result<String, StorageError> {
-        // The file comes with the first part.
-        Ok(files::token())
+        self.blocking(Files::begin).await
     }
 
     async fn write_part(&self, upload: &str, offset: u64, part: Vec<Bytes>) -> Result<(), StorageError> {
@@ -96,6 +115,16 @@ impl Storage for FsStorage {
             .await
     }
 
+    async fn read_upload_at(&self, upload: &str, range: Range<u64>) -> Result<Bytes, StorageError> {
+        let upload = upload.to_owned();
+        self.blocking(move |files| read::at(&upload, &files.open_for_reading(&upload)?, range))
+            .await
+    }
+
+    async fn uploads(&self) -> Result<Vec<String>, StorageError> {
+        self.blocking(Files::uploads).await
+    }
+
     async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError> {
         let (upload, digest) = (upload.to_owned(), digest.clone());
         self.blocking(move |files| files.complete(&upload, size, &digest)).await
@@ -109,6 +138,15 @@ impl Storage for FsStorage {
     async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<(), StorageError> {
         let digest = digest.clone();
         self.blocking(move |files| files.put(&digest, &content)).await
+    }
+
+    async fn confirm(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {
+        let digest = digest.clone();
+        self.blocking(move |files| files.confirm(&digest)).await
+    }
+
+    async fn probe(&self) -> Result<(), StorageError> {
+        self.blocking(Files::probe).await
     }
 
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {

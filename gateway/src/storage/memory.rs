@@ -157,6 +157,14 @@ impl Storage for MemoryStorage {
         Ok((start, tail.concat().into()))
     }
 
+    async fn read_upload_at(&self, upload: &str, range: Range<u64>) -> Result<Bytes, StorageError> {
+        Ok(slice(&self.shared().upload(upload)?.concat(), range).concat().into())
+    }
+
+    async fn uploads(&self) -> Result<Vec<String>, StorageError> {
+        Ok(self.shared().uploads.keys().cloned().collect())
+    }
+
     async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError> {
         let mut shared = self.shared();
         let content = slice(&shared.upload(upload)?.concat(), 0..size);
@@ -175,6 +183,14 @@ impl Storage for MemoryStorage {
 
     async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<(), StorageError> {
         self.shared().content.insert(digest.clone(), content);
+        Ok(())
+    }
+
+    async fn confirm(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {
+        self.size(digest).await
+    }
+
+    async fn probe(&self) -> Result<(), StorageError> {
         Ok(())
     }
 

@@ -24,6 +24,9 @@ pub(super) async fn check(storage: &dyn Storage) {
     absent_content_is_absent(storage).await;
     deleted_content_is_gone(storage).await;
     uploads_do_not_mix(storage).await;
+    what_was_written_can_be_read_before_it_is_content(storage).await;
+    a_consumed_token_is_good_for_nothing(storage).await;
+    content_is_confirmed(storage).await;
 }
 
 /// Returns bytes that are another content for each seed.
@@ -326,4 +329,49 @@ async fn uploads_do_not_mix(storage: &dyn Storage) {
     storage.write_part(&one, end, vec![first.clone()]).await.unwrap();
     complete(storage, &one, &joined(&[&first, &first])).await;
     complete(storage, &two, &joined(&[&second, &second])).await;
+}
+
+async fn what_was_written_can_be_read_before_it_is_content(storage: &dyn Storage) {
+    let (first, last) = (part(storage, 24), short(storage, 25));
+    let (upload, end) = begin(storage, &[&first, &last]).await;
+    let content = joined(&[&first, &last]);
+    assert!(storage.read_upload_at(&upload, 0..end).await.unwrap() == content);
+    assert_eq!(storage.read_upload_at(&upload, 7..9).await.unwrap(), content[7..9]);
+    assert_eq!(storage.read_upload_at(&upload, end - 1..end + 9).await.unwrap().len(), 1);
+    storage.sync(&upload).await.unwrap();
+    assert!(storage.uploads().await.unwrap().contains(&upload));
+    complete(storage, &upload, &content).await;
+    let read = storage.read_upload_at(&upload, 0..1).await;
+    assert!(matches!(read, Err(StorageError::UploadAbsent(_))), "{read:?}");
+    assert!(!storage.uploads().await.unwrap().contains(&upload));
+}
+
+/// Whatever comes late with the token of an upload that has become content does not touch the content, and begins nothing new.
+async fn a_consumed_token_is_good_for_nothing(storage: &dyn Storage) {
+    let (content, late) = (part(storage, 26), part(storage, 27));
+    for synced in [false, true] {
+        let (upload, end) = begin(storage, &[&content]).await;
+        if synced {
+            storage.sync(&upload).await.unwrap();
+        }
+        complete(storage, &upload, &content).await;
+        let absent = |result: Result<(), StorageError>| matches!(result, Err(StorageError::UploadAbsent(name)) if name == upload);
+        for offset in [0, end] {
+            assert!(absent(storage.write_part(&upload, offset, vec![late.clone()]).await));
+        }
+        assert!(absent(storage.sync(&upload).await));
+        assert!(absent(storage.tail(&upload, 0).await.map(|_| ())));
+        storage.abort(&upload).await.unwrap();
+        assert_content(storage, &Digest::sha256(&content), &content).await;
+        storage.delete(&Digest::sha256(&content)).await.unwrap();
+    }
+}
+
+async fn content_is_confirmed(storage: &dyn Storage) {
+    let content = bytes(28, 1_000);
+    let digest = Digest::sha256(&content);
+    assert_eq!(storage.confirm(&digest).await.unwrap(), None);
+    storage.put(&digest, vec![content.clone()]).await.unwrap();
+    assert_eq!(storage.confirm(&digest).await.unwrap(), Some(len(&content)));
+    storage.probe().await.unwrap();
 }

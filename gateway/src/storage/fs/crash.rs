@@ -1,12 +1,12 @@
 //! What is acknowledged survives a crash: the order of the operations, and what every crash leaves.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
     disk::Kernel,
-    files::{Files, token},
+    files::Files,
     recorder::{Crash, Operation, Recorder, Tree, after, build, crashes},
 };
 use crate::{
@@ -34,14 +34,14 @@ enum What {
 struct Run {
     root: tempfile::TempDir,
     recorder: Recorder,
-    files: Files<Recorder>,
+    files: Files,
     promises: Vec<Promise>,
 }
 
 impl Run {
     fn begin() -> Self {
         let (root, recorder) = (tempfile::tempdir().unwrap(), Recorder::default());
-        let files = Files::open(&root.path().join("new/data"), recorder.clone()).unwrap();
+        let files = Files::open(&root.path().join("new/data"), Arc::new(recorder.clone())).unwrap();
         Self {
             root,
             recorder,
@@ -129,7 +129,7 @@ impl Run {
         let left = tempfile::tempdir().unwrap();
         build(tree, self.root.path(), left.path());
         let data = left.path().join("new/data");
-        let files = Files::open(&data, Kernel).unwrap();
+        let files = Files::open(&data, Arc::new(Kernel)).unwrap();
         assert_whole(&data.join("blobs"));
         for what in self.promised(at) {
             match what {
@@ -164,7 +164,7 @@ impl Run {
     }
 }
 
-fn content_of(files: &Files<Kernel>, content: &[u8]) -> Option<Vec<u8>> {
+fn content_of(files: &Files, content: &[u8]) -> Option<Vec<u8>> {
     let mut file = files.open_blob(&Digest::sha256(content)).ok()?;
     let mut found = Vec::new();
     std::io::Read::read_to_end(&mut file, &mut found).unwrap();
@@ -201,7 +201,7 @@ fn tree(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// Checks that an upload goes on behind what was acknowledged, unless it was just becoming content.
-fn assert_continues(files: &Files<Kernel>, data: &Path, upload: &str, so_far: &Bytes) {
+fn assert_continues(files: &Files, data: &Path, upload: &str, so_far: &Bytes) {
     match files.cut(upload, so_far.len() as u64) {
         Ok(()) => {
             files.complete(upload, so_far.len() as u64, &Digest::sha256(so_far)).unwrap();
@@ -225,7 +225,7 @@ fn a_crash_after_any_operation_loses_nothing_that_was_acknowledged() {
     run.put(b"second");
     run.put(b"first");
     // An upload that was acknowledged twice, and written to in between and afterwards.
-    let (kept, other, aborted) = (token(), token(), token());
+    let [kept, other, aborted] = [(); 3].map(|()| run.files.begin().unwrap());
     run.write(&kept, 0, b"0123");
     run.write(&kept, 4, b"45");
     run.sync(&kept, b"012345");
@@ -285,7 +285,8 @@ fn content_is_written_synced_renamed_and_its_folders_are_synced() {
 fn a_session_is_synced_before_it_is_acknowledged_and_moved_when_it_ends() {
     let mut run = Run::begin();
     run.put(b"first");
-    let (opened, upload) = (run.recorder.operations().len(), token());
+    let opened = run.recorder.operations().len();
+    let upload = run.files.begin().unwrap();
     run.write(&upload, 0, b"fi");
     run.sync(&upload, b"fi");
     run.write(&upload, 2, b"rst");
@@ -312,7 +313,7 @@ fn a_missing_sync_would_be_found() {
             let left = tempfile::tempdir().unwrap();
             build(&after(&kept, crash), run.root.path(), left.path());
             let data = left.path().join("new/data");
-            Files::open(&data, Kernel).is_ok_and(|files| content_of(&files, b"first").as_deref() != Some(b"first"))
+            Files::open(&data, Arc::new(Kernel)).is_ok_and(|files| content_of(&files, b"first").as_deref() != Some(b"first"))
         })
     };
     assert!(!lost(&|_| false));

@@ -5,6 +5,7 @@ use std::{
     fs::{File, OpenOptions},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use super::{
     disk::Disk,
     failed,
     folders::{Folders, parent},
+    tokens::Tokens,
 };
 use crate::{oci::Digest, storage::StorageError};
 
@@ -20,23 +22,25 @@ use crate::{oci::Digest, storage::StorageError};
 const TOKEN_LENGTH: usize = 32;
 
 /// The files of a storage.
-pub(super) struct Files<D> {
+pub(super) struct Files {
     root: PathBuf,
     folders: Folders,
-    disk: D,
+    tokens: Tokens,
+    disk: Arc<dyn Disk>,
 }
 
 /// Returns a new name for an upload.
-pub(super) fn token() -> String {
+fn token() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
-impl<D: Disk> Files<D> {
+impl Files {
     /// Opens a folder, which is created where it does not exist, and forgets what was not acknowledged.
-    pub(super) fn open(root: &Path, disk: D) -> Result<Self, StorageError> {
+    pub(super) fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Self, StorageError> {
         let files = Self {
             root: root.to_owned(),
             folders: Folders::default(),
+            tokens: Tokens::default(),
             disk,
         };
         for path in [
@@ -47,7 +51,7 @@ impl<D: Disk> Files<D> {
         ] {
             files
                 .folders
-                .create(&files.disk, &path)
+                .create(&*files.disk, &path)
                 .map_err(|error| failed(format!("creating {}", path.display()), error))?;
         }
         files.clear(&root.join("incoming"))?;
@@ -64,16 +68,20 @@ impl<D: Disk> Files<D> {
         clear().map_err(|error| failed(format!("clearing {}", folder.display()), error))
     }
 
+    /// Begins an upload. Only here does one get its file: a part that comes late must find nothing.
+    pub(super) fn begin(&self) -> Result<String, StorageError> {
+        let upload = token();
+        self.disk
+            .create(&self.path("incoming", &upload)?)
+            .map_err(|error| failed(format!("beginning upload {upload}"), error))?;
+        Ok(upload)
+    }
+
     /// Writes a part of an upload: bytes that were there from `offset` on are forgotten.
     pub(super) fn write_part(&self, upload: &str, offset: u64, part: &[Bytes]) -> Result<(), StorageError> {
         let doing = |error| failed(format!("writing upload {upload}"), error);
-        let file = match self.open_upload(upload) {
-            Ok((_, file)) => file,
-            Err(StorageError::UploadAbsent(_)) if offset == 0 => {
-                self.disk.create(&self.path("incoming", upload)?).map_err(doing)?
-            }
-            Err(error) => return Err(error),
-        };
+        let _held = self.tokens.hold(upload);
+        let (_, file) = self.open_upload(upload)?;
         let length = file.metadata().map_err(doing)?.len();
         if length < offset {
             return Err(StorageError::Offset {
@@ -90,6 +98,7 @@ impl<D: Disk> Files<D> {
     /// Makes an upload durable: its bytes, then, once, its name.
     pub(super) fn sync(&self, upload: &str) -> Result<(), StorageError> {
         let doing = |error| failed(format!("syncing upload {upload}"), error);
+        let _held = self.tokens.hold(upload);
         let (path, file) = self.open_upload(upload)?;
         self.disk.sync(&file).map_err(doing)?;
         let kept = self.path("uploads", upload)?;
@@ -106,6 +115,7 @@ impl<D: Disk> Files<D> {
 
     /// Forgets what follows the first `size` bytes of an upload: after the last acknowledgement it may be anything.
     pub(super) fn cut(&self, upload: &str, size: u64) -> Result<(), StorageError> {
+        let _held = self.tokens.hold(upload);
         let (_, file) = self.open_upload(upload)?;
         self.cut_file(&file, size)
             .map_err(|error| failed(format!("resuming upload {upload}"), error))
@@ -122,6 +132,7 @@ impl<D: Disk> Files<D> {
 
     /// Moves an upload to its digest: bytes, rename, folder.
     pub(super) fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError> {
+        let _held = self.tokens.hold(upload);
         let (path, file) = self.open_upload(upload)?;
         let completed = self
             .cut_file(&file, size)
@@ -132,6 +143,7 @@ impl<D: Disk> Files<D> {
 
     /// Forgets an upload.
     pub(super) fn abort(&self, upload: &str) -> Result<(), StorageError> {
+        let _held = self.tokens.hold(upload);
         for folder in ["incoming", "uploads"] {
             self.remove(&self.path(folder, upload)?)
                 .map_err(|error| failed(format!("removing upload {upload}"), error))?;
@@ -168,9 +180,46 @@ impl<D: Disk> Files<D> {
     /// the same by its digest, unless the disk has spoilt it.
     fn publish(&self, from: &Path, digest: &Digest) -> io::Result<()> {
         let to = self.blob(digest);
-        self.folders.create(&self.disk, parent(&to))?;
+        self.folders.create(&*self.disk, parent(&to))?;
         self.disk.rename(from, &to)?;
         self.disk.sync_folder(parent(&to))
+    }
+
+    /// Returns the uploads that were synced. What has another name than ours is none.
+    pub(super) fn uploads(&self) -> Result<Vec<String>, StorageError> {
+        let list = || -> io::Result<Vec<String>> {
+            let names = std::fs::read_dir(self.root.join("uploads"))?.map(|entry| Ok(entry?.file_name().into_string()));
+            names
+                .filter_map(|name: io::Result<_>| name.map(Result::ok).transpose())
+                .collect()
+        };
+        let mut uploads = list().map_err(|error| failed("listing the uploads".into(), error))?;
+        uploads.retain(|upload| self.path("uploads", upload).is_ok());
+        Ok(uploads)
+    }
+
+    /// Opens what was written of an upload.
+    pub(super) fn open_for_reading(&self, upload: &str) -> Result<File, StorageError> {
+        let (path, _) = self.open_upload(upload)?;
+        File::open(path).map_err(|error| failed(format!("opening upload {upload}"), error))
+    }
+
+    /// Syncs content that is there: whoever brought it may not have come to that.
+    pub(super) fn confirm(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {
+        let Some(size) = self.size(digest)? else { return Ok(None) };
+        let synced = self.disk.sync_folder(parent(&self.blob(digest)));
+        synced.map_err(|error| failed(format!("syncing {digest}"), error))?;
+        Ok(Some(size))
+    }
+
+    /// Writes, syncs and removes a file.
+    pub(super) fn probe(&self) -> Result<(), StorageError> {
+        let path = self.root.join("incoming").join("probe");
+        let tried = self.write_new(&path, &[Bytes::from_static(b"probe")]);
+        let removed = self.remove(&path);
+        tried
+            .and(removed)
+            .map_err(|error| failed("trying to write a file".into(), error))
     }
 
     /// Returns the size of some content.
@@ -194,6 +243,12 @@ impl<D: Disk> Files<D> {
     pub(super) fn delete(&self, digest: &Digest) -> Result<(), StorageError> {
         self.remove(&self.blob(digest))
             .map_err(|error| failed(format!("deleting {digest}"), error))
+    }
+
+    /// Returns how many operations wait for another one on the same upload.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.tokens.waiting()
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

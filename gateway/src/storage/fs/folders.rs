@@ -15,7 +15,7 @@ pub(super) struct Folders(Mutex<HashSet<PathBuf>>);
 
 impl Folders {
     /// Creates a folder and its missing parents, each durably: its own parent is synced before it is relied on.
-    pub(super) fn create(&self, disk: &impl Disk, path: &Path) -> io::Result<()> {
+    pub(super) fn create(&self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
         if self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(path) {
             return Ok(());
         }

@@ -4,6 +4,7 @@
 //! disk does a read move to a thread that may wait.
 
 use std::{
+    fmt::Display,
     fs::File,
     io::{self, IoSliceMut},
     ops::Range,
@@ -134,9 +135,9 @@ fn read_waiting(file: &File, offset: u64, length: usize) -> io::Result<Bytes> {
 }
 
 /// Returns a range of a file at once. Called from threads that may wait.
-pub(super) fn at(digest: &Digest, file: &File, range: Range<u64>) -> Result<Bytes, StorageError> {
+pub(super) fn at(name: impl Display, file: &File, range: Range<u64>) -> Result<Bytes, StorageError> {
     let length = usize::try_from(range.end.saturating_sub(range.start))
         .unwrap_or(usize::MAX)
         .min(16 * PIECE_BYTES_MAX);
-    read_waiting(file, range.start, length).map_err(|error| failed(format!("reading {digest}"), error))
+    read_waiting(file, range.start, length).map_err(|error| failed(format!("reading {name}"), error))
 }
