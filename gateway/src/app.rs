@@ -77,6 +77,7 @@ impl App {
         let metadata = Metadata::open(&config.storage.path)?;
         let plugins = PluginHost::new(config.plugins, CodeHashes::new(metadata.clone()))?;
         let registry = Registry::new(config.registry, storage, metadata, plugins.clone());
+        registry.recover_uploads().await?;
         plugins.load_folder(&registry).await?;
         let services = Services::new(config.services, registry.clone(), plugins.clone());
         let gateway = Arc::new(Gateway::new(
@@ -135,6 +136,7 @@ impl App {
                 tracing::error!(error = &error as &dyn std::error::Error, "a task did not end well");
             }
         }
+        self.gateway.registry.end().await;
     }
 }
 

@@ -151,7 +151,7 @@ async fn dispatch(gateway: &Gateway, route: Route, request: Request<Body>) -> An
         // Operating the gateway.
         (Route::Root, "GET" | "HEAD") => operate::root(),
         (Route::Health, "GET" | "HEAD") => operate::health(),
-        (Route::Ready, "GET" | "HEAD") => operate::ready(&call),
+        (Route::Ready, "GET" | "HEAD") => operate::ready(&call).await,
         (Route::Metrics, "GET" | "HEAD") => operate::metrics(&call),
 
         // The distribution API.

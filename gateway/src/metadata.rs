@@ -13,6 +13,7 @@ mod entry;
 mod read;
 mod readers;
 mod record;
+mod reserve;
 mod schema;
 #[cfg(test)]
 mod suite;
@@ -21,14 +22,17 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 pub use command::{
-    Applied, Backfill, Command, Edge, EdgeKind, EntryUpdate, Judged, PutManifest, Refused, SaveUpload, ScanUpdate,
+    Applied, Backfill, Command, Edge, EdgeKind, EndedUpload, EntryUpdate, Judged, PutManifest, Refused, SaveUpload, ScanUpdate,
 };
 pub use record::{
     ArtifactRecord, Entry, EntryItem, Finding, FindingLocation, FindingSource, Job, JobKind, ManifestHead, ManifestRecord,
-    ReferenceRecord, ReferrerRecord, Related, Stamp, UploadRecord,
+    ReferenceRecord, ReferrerRecord, Related, Stamp, UnfinishedUpload, UnfinishedUploads, UploadProgress, UploadRecord,
 };
 
-use self::{checkpoints::Checkpoints, readers::Readers, schema::Location, writer::Writer};
+use self::{checkpoints::Checkpoints, readers::Readers, reserve::Reserve, schema::Location, writer::Writer};
+
+/// What SQLite says where the index of the log cannot grow.
+const SHARED_MEMORY_FULL: i32 = rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 /// The metadata of a registry. Cheap to clone; when the last clone is dropped, the database is closed.
 #[derive(Clone)]
@@ -38,6 +42,7 @@ struct Shared {
     // Fields are dropped in this order: who closes the database last writes its log back, and readers cannot.
     readers: Readers,
     writer: Writer,
+    reserve: Arc<Reserve>,
 }
 
 impl Metadata {
@@ -50,16 +55,34 @@ impl Metadata {
         let connection = location.writer()?;
         let readers = Readers::open(&location)?;
         let checkpoints = Checkpoints::start(location.checkpointer()?).map_err(|error| location.unusable(error))?;
-        let writer = Writer::start(connection, checkpoints).map_err(|error| location.unusable(error))?;
-        Ok(Self(Arc::new(Shared { readers, writer })))
+        let reserve = Arc::new(Reserve::keep(folder));
+        let writer = Writer::start(connection, checkpoints, reserve.clone()).map_err(|error| location.unusable(error))?;
+        Ok(Self(Arc::new(Shared {
+            readers,
+            writer,
+            reserve,
+        })))
     }
 
     /// Applies a command: as a whole, durably, or not at all.
     ///
     /// # Errors
-    /// [`MetadataError::Refused`] where a precondition does not hold, [`MetadataError::Full`] where the disk is full.
+    /// [`MetadataError::Refused`] where a precondition does not hold, [`MetadataError::Full`] where the disk is full. What makes nothing
+    /// larger is carried out on a full disk as well, from space that is kept for it.
     pub async fn apply(&self, command: Command) -> Result<Applied, MetadataError> {
         self.0.writer.apply(command).await
+    }
+
+    /// Says whether something that grows may be written, before a body is read for it.
+    ///
+    /// # Errors
+    /// [`MetadataError::Full`] while the space that is kept for deletions is used.
+    pub fn expect_room(&self) -> Result<(), MetadataError> {
+        if self.0.reserve.restore() {
+            Ok(())
+        } else {
+            Err(MetadataError::Full)
+        }
     }
 
     fn readers(&self) -> &Readers {
@@ -117,6 +140,14 @@ impl MetadataError {
         let error = error.into();
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            // The shared memory of the log is a file as well.
+            Some(_)
+                if error
+                    .sqlite_error()
+                    .is_some_and(|error| error.extended_code == SHARED_MEMORY_FULL) =>
+            {
+                Self::Full
+            }
             _ => Self::Failed {
                 doing,
                 source: Box::new(error),

@@ -6,15 +6,20 @@
 mod blobs;
 mod code_hashes;
 mod config;
+mod content;
 mod error;
 mod hooks;
+mod in_use;
 mod incoming;
 mod jobs;
 mod manifests;
 mod publish;
 mod reader;
+mod ready;
 mod referrers;
 mod sarif;
+mod spool;
+mod tasks;
 mod uploads;
 
 use std::{
@@ -60,6 +65,9 @@ pub struct Shared {
     metadata: Metadata,
     hooks: Arc<dyn Hooks>,
     sessions: uploads::Sessions,
+    pins: content::Pins,
+    tasks: tasks::Tasks,
+    probe: ready::Probe,
     jobs_wake: Notify,
 }
 
@@ -75,14 +83,16 @@ impl Registry {
     /// Puts a registry together.
     #[must_use]
     pub fn new(config: Config, storage: SharedStorage, metadata: Metadata, hooks: Arc<dyn Hooks>) -> Self {
-        let (sessions, jobs_wake) = (uploads::Sessions::default(), Notify::new());
         Self(Arc::new(Shared {
             config,
             storage,
             metadata,
             hooks,
-            sessions,
-            jobs_wake,
+            sessions: uploads::Sessions::default(),
+            pins: content::Pins::default(),
+            tasks: tasks::Tasks::default(),
+            probe: ready::Probe::default(),
+            jobs_wake: Notify::new(),
         }))
     }
 

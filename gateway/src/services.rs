@@ -261,7 +261,8 @@ fn split(request: ServiceRequest) -> (Option<String>, Option<registry::Body>, In
     let method = if method == "HEAD" { "GET".to_owned() } else { method };
     (
         if_none_match,
-        body,
+        // What is sent with a question about what is there has no meaning, and is not kept.
+        body.filter(|_| method != "GET"),
         Inquiry {
             method,
             origin,

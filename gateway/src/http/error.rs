@@ -160,7 +160,6 @@ impl From<RegistryError> for HttpError {
             E::UploadRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid),
             E::UploadLength { .. } => (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
             E::BodyBroken(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
-            E::UploadsFull => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests),
             E::DigestMismatch { .. } | E::Digest(_) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
             E::Manifest(_) | E::DescriptorSize { .. } => (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
             E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
@@ -169,16 +168,16 @@ impl From<RegistryError> for HttpError {
             E::Moved(..) => (StatusCode::CONFLICT, ErrorCode::ManifestInvalid),
             E::Denied(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
             E::Rejected(rejection) => return rejected(rejection),
+            E::UploadsFull { retry_after_seconds } => {
+                return Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
+                    .with(header::RETRY_AFTER, (*retry_after_seconds).into());
+            }
+            E::NotReady(_) => return Self::unavailable(message, 1),
             E::Storage(StorageError::Full { .. }) | E::Metadata(MetadataError::Full) => return full(&error),
             E::Metadata(MetadataError::Stopping) => return Self::unavailable(message, 1),
             E::Storage(_) | E::Metadata(_) => return Self::internal(&error),
         };
-        let error = Self::new(status, code, message);
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            error.with(header::RETRY_AFTER, HeaderValue::from_static("30"))
-        } else {
-            error
-        }
+        Self::new(status, code, message)
     }
 }
 

@@ -1,14 +1,11 @@
 //! What operators and their tools ask: alive, able to serve, counters.
 
-use axum::http::StatusCode;
 use serde_json::json;
 
 use super::{
     Answer,
-    error::HttpError,
     request::{Call, answer, json},
 };
-use crate::oci::ErrorCode;
 
 /// `GET /`
 pub(super) fn root() -> Answer {
@@ -30,20 +27,10 @@ pub(super) fn health() -> Answer {
     Ok(json(&json!({ "status": "ok" })))
 }
 
-/// `GET /readyz`: storage and metadata answer.
-pub(super) fn ready(call: &Call<'_>) -> Answer {
-    match call.reader().revision("") {
-        Ok(_) => Ok(json(&json!({ "status": "ready" }))),
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the metadata does not answer");
-            let message = "the gateway's metadata does not answer; its log says why";
-            Err(HttpError::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                ErrorCode::TooManyRequests,
-                message,
-            ))
-        }
-    }
+/// `GET /readyz`: storage and metadata can be read and written.
+pub(super) async fn ready(call: &Call<'_>) -> Answer {
+    call.gateway.registry.expect_ready().await?;
+    Ok(json(&json!({ "status": "ready" })))
 }
 
 /// `GET /metrics`

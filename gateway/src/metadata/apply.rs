@@ -7,6 +7,7 @@ mod judgements;
 mod manifests;
 mod others;
 mod scans;
+mod uploads;
 
 use std::collections::HashSet;
 
@@ -37,6 +38,7 @@ pub(super) fn statements() -> Vec<&'static str> {
         manifests::STATEMENTS,
         others::STATEMENTS,
         scans::STATEMENTS,
+        uploads::STATEMENTS,
     ];
     all.concat()
 }
@@ -135,7 +137,7 @@ impl<'a> Writing<'a> {
                 digest,
                 size,
                 upload,
-            } => self.link_blob(&repository, &digest, size, upload.as_deref()),
+            } => self.link_blob(&repository, &digest, size, upload.as_ref()),
             Command::MountBlob {
                 repository,
                 digest,
@@ -144,6 +146,8 @@ impl<'a> Writing<'a> {
             Command::UnlinkBlob { repository, digest } => self.unlink_blob(&repository, &digest),
             Command::SaveUpload(upload) => self.save_upload(&upload),
             Command::DropUpload { id } => self.drop_upload(&id),
+            Command::ForgetEndedUploads { before, n } => self.forget_ended_uploads(before, n),
+            Command::Probe { now } => self.probe(now),
             Command::PutManifest(put) => self.put_manifest(&put),
             Command::DeleteManifest {
                 repository,

@@ -5,8 +5,8 @@ use std::{error::Error, str::FromStr};
 use rusqlite::{Row, types::Type};
 use serde::de::DeserializeOwned;
 
-use super::{EdgeKind, JobKind, ManifestHead, Stamp};
-use crate::oci::{NameError, Tag};
+use super::{EdgeKind, JobKind, ManifestHead, Stamp, UploadProgress};
+use crate::oci::{Digest, NameError, Tag};
 
 /// Returns the error for a text that is not what only this gateway could have written.
 pub(super) fn malformed(column: usize, error: impl Into<Box<dyn Error + Send + Sync>>) -> rusqlite::Error {
@@ -94,5 +94,20 @@ pub(super) fn read_job_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Jo
         0 => Ok(JobKind::Index),
         1 => Ok(JobKind::Scan),
         other => Err(rusqlite::Error::IntegralValueOutOfRange(column, other)),
+    }
+}
+
+/// Returns the number that stands for the state of a session that is open or, with a digest, completing.
+pub(super) fn upload_state(completing: Option<&Digest>) -> i64 {
+    i64::from(completing.is_some())
+}
+
+/// Reads the state of a session and its digest, in this order.
+pub(super) fn read_upload_state(row: &Row<'_>, first: usize) -> rusqlite::Result<UploadProgress> {
+    match row.get(first)? {
+        0 => Ok(UploadProgress::Open),
+        1 => Ok(UploadProgress::Completing(parsed(row, first + 1)?)),
+        2 => Ok(UploadProgress::Done(parsed(row, first + 1)?)),
+        other => Err(rusqlite::Error::IntegralValueOutOfRange(first, other)),
     }
 }

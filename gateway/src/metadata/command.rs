@@ -10,7 +10,8 @@ use crate::oci::{Algorithm, Digest, MediaType, Repository, Tag};
 /// Every command that changes what a repository shows moves the revisions of all prefixes of its name in the same transaction.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// Makes a blob whose bytes are durable visible in a repository, and forgets the upload it came from.
+    /// Makes a blob whose bytes are durable visible in a repository, and ends the upload session it came from: where the session has a
+    /// row, it says from now on what became of it.
     LinkBlob {
         /// The repository.
         repository: Repository,
@@ -19,7 +20,7 @@ pub enum Command {
         /// The size in bytes.
         size: u64,
         /// The upload session that ends with it.
-        upload: Option<String>,
+        upload: Option<EndedUpload>,
     },
     /// Makes a blob of another repository visible in this one. Refused with [`Refused::Absent`] where none of `from` holds it.
     MountBlob {
@@ -43,6 +44,18 @@ pub enum Command {
     DropUpload {
         /// The session.
         id: String,
+    },
+    /// Forgets up to so many sessions that ended before a time, in seconds since 1970, and says as [`Applied::Forgotten`] how many they were.
+    ForgetEndedUploads {
+        /// The time.
+        before: u64,
+        /// The most sessions.
+        n: usize,
+    },
+    /// Writes something, to see whether that can be done.
+    Probe {
+        /// The time now, in seconds since 1970.
+        now: u64,
     },
     /// Stores a manifest, its tags and what a plugin said about it.
     PutManifest(Box<PutManifest>),
@@ -111,12 +124,25 @@ pub struct SaveUpload {
     pub repository: Repository,
     /// The number of durable bytes.
     pub offset: u64,
+    /// The digest that it is becoming, where all bytes have come.
+    pub completing: Option<Digest>,
     /// The algorithm of the hash state.
     pub algorithm: Algorithm,
+    /// The version of the hash state.
+    pub hash_version: u32,
     /// The serialised state of the hasher after `offset` bytes.
     pub hash_state: Vec<u8>,
     /// The storage driver's token.
     pub token: String,
+    /// The time now, in seconds since 1970.
+    pub now: u64,
+}
+
+/// An upload session that ends with a blob.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndedUpload {
+    /// The session, as it appears in its location.
+    pub id: String,
     /// The time now, in seconds since 1970.
     pub now: u64,
 }
@@ -235,6 +261,22 @@ pub struct Backfill {
     pub scan: bool,
 }
 
+impl Command {
+    /// Says whether the command makes nothing larger. Such commands are carried out where the disk is full.
+    pub(super) fn frees(&self) -> bool {
+        match self {
+            Self::UnlinkBlob { .. }
+            | Self::DropUpload { .. }
+            | Self::ForgetEndedUploads { .. }
+            | Self::DeleteManifest { .. }
+            | Self::DeleteTag { .. }
+            | Self::EndJob { again: None, .. } => true,
+            Self::All(commands) => commands.iter().all(Self::frees),
+            _ => false,
+        }
+    }
+}
+
 /// What a command did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Applied {
@@ -248,6 +290,8 @@ pub enum Applied {
     Job(Option<Job>),
     /// How many jobs were planned.
     Planned(u64),
+    /// How many rows were forgotten.
+    Forgotten(u64),
 }
 
 /// Which precondition of a command does not hold.

@@ -5,6 +5,7 @@ mod entries;
 mod lists;
 mod manifests;
 mod others;
+mod uploads;
 
 /// The statements of the reads, for a test that looks at their plans.
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub(super) fn statements() -> Vec<&'static str> {
         lists::STATEMENTS,
         manifests::STATEMENTS,
         others::STATEMENTS,
+        uploads::STATEMENTS,
     ];
     all.concat()
 }

@@ -53,21 +53,58 @@ pub struct ReferrerRecord {
     pub annotations: String,
 }
 
-/// An upload session.
+/// What an upload session with a row is at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UploadProgress {
+    /// Bytes have come, and more may.
+    Open,
+    /// All bytes have come, and it is becoming the content of this digest. Whether it did can be told by whether its token is still good.
+    Completing(Digest),
+    /// It became this blob.
+    Done(Digest),
+}
+
+/// An upload session that has a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UploadRecord {
     /// The session.
     pub id: String,
+    /// What it is at.
+    pub progress: UploadProgress,
     /// The repository it belongs to.
     pub repository: Repository,
     /// The number of durable bytes.
     pub offset: u64,
     /// The algorithm of the hash state.
     pub algorithm: Algorithm,
+    /// The version of the hash state.
+    pub hash_version: u32,
     /// The serialised state of the hasher after `offset` bytes.
     pub hash_state: Vec<u8>,
     /// The storage driver's token.
     pub token: String,
+}
+
+/// A session that has not ended, as far as it takes to give it up: a row that cannot be understood any more can still be given up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnfinishedUpload {
+    /// The session.
+    pub id: String,
+    /// When it was last written to, in seconds since 1970.
+    pub used: u64,
+    /// The storage driver's token.
+    pub token: String,
+    /// The digest that it is becoming.
+    pub becoming: Option<String>,
+}
+
+/// How many sessions have not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnfinishedUploads {
+    /// Their number, counted up to a bound.
+    pub count: usize,
+    /// When the one was last written to that nobody has written to for the longest time, in seconds since 1970.
+    pub oldest: u64,
 }
 
 /// A pointer from an artifact to another, or to something outside of the registry.

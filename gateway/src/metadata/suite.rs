@@ -6,6 +6,7 @@ mod lists;
 mod model;
 mod plans;
 mod transactions;
+mod uploads;
 
 use bytes::Bytes;
 use tempfile::TempDir;

@@ -3,7 +3,10 @@
 //! It takes what has arrived, applies it in one transaction, and answers after the commit: one sync for all. Nothing waits for company;
 //! while one batch is synced, the next gathers.
 
-use std::{sync::Mutex, sync::PoisonError, thread::JoinHandle};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +15,7 @@ use super::{
     Applied, Command, MetadataError,
     apply::{Abort, Writing},
     checkpoints::Checkpoints,
+    reserve::Reserve,
 };
 
 /// The most commands of one transaction.
@@ -22,6 +26,8 @@ const WAITING_MAX: usize = 1_024;
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
+/// Writes the whole log back and cuts it.
+const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
 type Answer = Result<Applied, MetadataError>;
 
@@ -37,11 +43,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, checkpoints: Checkpoints) -> std::io::Result<Self> {
+    pub(super) fn start(connection: Connection, checkpoints: Checkpoints, reserve: Arc<Reserve>) -> std::io::Result<Self> {
         let (requests, waiting) = mpsc::channel(WAITING_MAX);
         let thread = std::thread::Builder::new()
             .name("metadata".into())
-            .spawn(move || run(&connection, waiting, checkpoints))?;
+            .spawn(move || run(&connection, waiting, checkpoints, &reserve))?;
         Ok(Self {
             requests: Some(requests),
             thread: Mutex::new(Some(thread)),
@@ -72,16 +78,64 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, mut waiting: mpsc::Receiver<Request>, mut checkpoints: Checkpoints) {
+fn run(connection: &Connection, mut waiting: mpsc::Receiver<Request>, mut checkpoints: Checkpoints, reserve: &Reserve) {
     let mut requests = Vec::with_capacity(BATCH_MAX);
     while waiting.blocking_recv_many(&mut requests, BATCH_MAX) > 0 {
         let count = requests.len();
         let (commands, callers): (Vec<_>, Vec<_>) = requests.drain(..).map(|request| (request.command, request.answer)).unzip();
-        for (caller, answer) in callers.into_iter().zip(apply_batch(connection, commands)) {
+        for (caller, answer) in callers.into_iter().zip(apply_in_space(connection, reserve, commands)) {
             // Who went away is not told; the command is done nevertheless.
             drop(caller.send(answer));
         }
         checkpoints.written(count);
+    }
+}
+
+/// Applies commands as far as there is space for them: those that make nothing larger also where the disk is full.
+fn apply_in_space(connection: &Connection, reserve: &Reserve, commands: Vec<Command>) -> Vec<Answer> {
+    let grows = reserve.restore();
+    let freeing: Vec<_> = commands
+        .iter()
+        .map(|command| command.frees().then(|| command.clone()))
+        .collect();
+    let mut answers = match grows {
+        true => apply_batch(connection, commands),
+        false => commands.iter().map(|_| Err(MetadataError::Full)).collect(),
+    };
+    let full = |answer: &Answer| matches!(answer, Err(MetadataError::Full));
+    let (places, commands): (Vec<_>, Vec<_>) = freeing
+        .into_iter()
+        .enumerate()
+        .filter(|(place, _)| answers.get(*place).is_some_and(full))
+        .filter_map(|(place, command)| Some((place, command?)))
+        .unzip();
+    if commands.is_empty() {
+        return answers;
+    }
+    reserve.give_up();
+    let mut again = apply_batch(connection, commands.clone());
+    if again.iter().any(full) {
+        // What the log holds may have its place in the database, and the log can begin anew.
+        empty_log(connection);
+        again = apply_batch(connection, commands);
+    }
+    for (place, answer) in places.into_iter().zip(again) {
+        if let Some(waiting) = answers.get_mut(place) {
+            *waiting = answer;
+        }
+    }
+    answers
+}
+
+fn empty_log(connection: &Connection) {
+    let emptied = connection
+        .prepare_cached(EMPTY_LOG)
+        .and_then(|mut statement| statement.query_row([], |_| Ok(())));
+    if let Err(error) = emptied {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the log of the metadata could not be written back on a full disk"
+        );
     }
 }
 
@@ -103,7 +157,7 @@ fn apply_batch(connection: &Connection, commands: Vec<Command>) -> Vec<Answer> {
                 );
             }
             // All of them failed for one reason.
-            let error = std::sync::Arc::new(error);
+            let error = Arc::new(error);
             (0..count)
                 .map(|_| Err(MetadataError::database("committing", error.clone())))
                 .collect()

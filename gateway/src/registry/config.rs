@@ -31,11 +31,15 @@ pub struct Config {
     pub blob_bytes_max: u64,
     /// The most tags that one push may set. The specification asks for at least 10.
     pub push_tags_max: usize,
-    /// The most upload sessions that are open at once.
+    /// The most upload sessions that hold bytes at once.
     pub uploads_max: usize,
-    /// How long a session is kept that nobody uses.
+    /// How long a session that holds bytes is kept that nobody continues, and how long is known what became of one that has ended.
     #[serde(deserialize_with = "settings::time")]
     pub upload_idle_max: Duration,
+    /// How long a session may wait for its first bytes, and how long one that holds bytes may pause at least, although others want its
+    /// place.
+    #[serde(deserialize_with = "settings::time")]
+    pub upload_empty_max: Duration,
     /// Whether the result of a scan is also attached to the artifact as a referrer, for any OCI client to list.
     pub scan_referrers: bool,
 }
@@ -49,6 +53,7 @@ impl Default for Config {
             push_tags_max: 64,
             uploads_max: 10_000,
             upload_idle_max: Duration::from_secs(24 * 3600),
+            upload_empty_max: Duration::from_secs(10 * 60),
             scan_referrers: true,
         }
     }
@@ -63,6 +68,7 @@ impl Config {
         problems.size("blob_bytes_max", self.blob_bytes_max, 1 << 10..=16 << 40);
         problems.count("push_tags_max", self.push_tags_max, 1..=1_000);
         problems.count("uploads_max", self.uploads_max, 1..=1_000_000);
+        problems.time("upload_empty_max", self.upload_empty_max, Duration::from_secs(1)..=day);
         problems.time("upload_idle_max", self.upload_idle_max, Duration::from_secs(1)..=day * 365);
     }
 }

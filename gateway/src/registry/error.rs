@@ -48,9 +48,15 @@ pub enum RegistryError {
     /// The body broke off. What arrived is kept in the session.
     #[error("the body broke off: {0}")]
     BodyBroken(String),
-    /// There are more upload sessions than the gateway keeps.
-    #[error("too many uploads are open; try again later")]
-    UploadsFull,
+    /// As many upload sessions hold bytes as the gateway keeps, and none of them has paused for long.
+    #[error("too many uploads are open; try again in {retry_after_seconds} seconds")]
+    UploadsFull {
+        /// When one of them may have to make room.
+        retry_after_seconds: u64,
+    },
+    /// Nothing can be stored now.
+    #[error("{0}; the gateway's log says why")]
+    NotReady(&'static str),
     /// The content is not what the digest says.
     #[error("the content has digest {actual}, but {expected} was given")]
     DigestMismatch {

@@ -14,7 +14,7 @@ pub type Body = BoxStream<'static, Result<Bytes, String>>;
 
 /// How many bytes are gathered before they are written, and the largest content that is written at one go. Four pieces of the storage
 /// make few hops to the writing threads while an upload holds little memory.
-pub(super) const PART_BYTES: usize = 4 * PIECE_BYTES_MAX;
+const PART_BYTES: usize = 4 * PIECE_BYTES_MAX;
 
 /// What a request sends.
 pub struct Chunk {
@@ -78,7 +78,12 @@ impl Incoming {
         let begin = self.offset;
         limit.check(begin.saturating_add(chunk.length.unwrap_or_default()))?;
         while let Some(piece) = chunk.body.next().await {
-            let piece = piece.map_err(RegistryError::BodyBroken)?;
+            let piece = match piece {
+                Ok(piece) => piece,
+                // Who goes away after the last byte has said everything.
+                Err(_) if chunk.length == Some(self.offset - begin) => break,
+                Err(how) => return Err(RegistryError::BodyBroken(how)),
+            };
             let size = self.offset + piece.len() as u64;
             limit.check(size)?;
             if let Some(said) = chunk.length.filter(|said| size - begin > *said) {
@@ -101,7 +106,7 @@ impl Incoming {
     /// Writes what was gathered. Too little for a part stays in the tail as well: more may follow and make it one.
     pub(super) async fn flush(&mut self, storage: &dyn Storage) -> Result<(), StorageError> {
         let bytes = self.tail_bytes();
-        if bytes > 0 || self.offset == 0 {
+        if bytes > 0 {
             storage
                 .write_part(&self.token, self.offset - bytes as u64, self.tail.clone())
                 .await?;
@@ -112,11 +117,23 @@ impl Incoming {
         Ok(())
     }
 
-    /// Makes everything that was taken in the content of a digest.
-    pub(super) async fn complete(&mut self, storage: &dyn Storage, digest: &Digest) -> Result<(), RegistryError> {
-        self.flush(storage).await?;
-        expect_digest(digest, self.hasher.clone())?;
-        Ok(storage.complete(&self.token, self.offset, digest).await?)
+    /// Checks that everything that was taken in, and flushed, has a digest. Where a session was begun for another algorithm, the bytes are
+    /// read once more.
+    pub(super) async fn expect_digest(&self, storage: &dyn Storage, digest: &Digest) -> Result<(), RegistryError> {
+        if self.hasher.algorithm() == digest.algorithm() {
+            return expect_digest(digest, self.hasher.clone());
+        }
+        let (mut hasher, mut at) = (Hasher::new(digest.algorithm()), 0);
+        while at < self.offset {
+            let end = self.offset.min(at + PIECE_BYTES_MAX as u64);
+            let piece = storage.read_upload_at(&self.token, at..end).await?;
+            if piece.is_empty() {
+                return Err(StorageError::UploadAbsent(self.token.clone()).into());
+            }
+            hasher.update(&piece);
+            at += piece.len() as u64;
+        }
+        expect_digest(digest, hasher)
     }
 
     fn tail_bytes(&self) -> usize {
@@ -129,7 +146,11 @@ pub(super) async fn take_small(digest: &Digest, mut chunk: Chunk) -> Result<Vec<
     let said = chunk.length.unwrap_or_default();
     let (mut content, mut got, mut hasher) = (Vec::new(), 0, Hasher::new(digest.algorithm()));
     while let Some(piece) = chunk.body.next().await {
-        let piece = piece.map_err(RegistryError::BodyBroken)?;
+        let piece = match piece {
+            Ok(piece) => piece,
+            Err(_) if got == said => break,
+            Err(how) => return Err(RegistryError::BodyBroken(how)),
+        };
         got += piece.len() as u64;
         if got > said {
             break;
@@ -144,22 +165,7 @@ pub(super) async fn take_small(digest: &Digest, mut chunk: Chunk) -> Result<Vec<
     Ok(content)
 }
 
-/// Hashes the first bytes of content that is stored.
-pub(super) async fn hash_stored(
-    storage: &dyn Storage,
-    digest: &Digest,
-    size: u64,
-    algorithm: Algorithm,
-) -> Result<Hasher, StorageError> {
-    let mut pieces = storage.read(digest, 0..size).await?;
-    let mut hasher = Hasher::new(algorithm);
-    while let Some(piece) = pieces.next().await {
-        hasher.update(&piece?);
-    }
-    Ok(hasher)
-}
-
-pub(super) fn expect_digest(expected: &Digest, hasher: Hasher) -> Result<(), RegistryError> {
+fn expect_digest(expected: &Digest, hasher: Hasher) -> Result<(), RegistryError> {
     let actual = hasher.finish();
     if actual == *expected {
         Ok(())

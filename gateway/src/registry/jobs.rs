@@ -120,10 +120,12 @@ impl Registry {
             Err(error) => return Ok(Err(error)),
         };
         let document = sarif(&scanned.stamp.plugin, &scanned.version, &scanned.findings);
+        let mut pin = None;
         let referrer = match self.config.scan_referrers {
             true => {
                 let referrer = referrer(&artifact, &document)?;
                 if let Some(config) = referrer.edges.first() {
+                    pin = Some(self.pin(&config.digest).await);
                     self.storage().put(&config.digest, vec![document.clone()]).await?;
                 }
                 Some(Box::new(referrer))
@@ -138,7 +140,12 @@ impl Registry {
             sarif: document,
             referrer,
         };
-        self.metadata().apply(Command::PutScan(Box::new(update))).await?;
+        let applied = self.metadata().apply(Command::PutScan(Box::new(update))).await;
+        // Where the artifact is gone meanwhile, the document is linked nowhere.
+        if let Some(pin) = pin {
+            self.give_back(pin).await;
+        }
+        applied?;
         Ok(Ok(()))
     }
 }

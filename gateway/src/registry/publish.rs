@@ -6,7 +6,8 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     Blob, Chunk, ManifestPush, Pushed, Registry, RegistryError,
-    incoming::{Limit, PART_BYTES},
+    content::Pin,
+    incoming::Limit,
     manifests::{Prepared, delete_command},
     reader::Coming,
 };
@@ -14,6 +15,7 @@ use crate::{
     auth::{Action, Caller},
     metadata::{Command, MetadataError, Refused},
     oci::{Digest, Reference, Repository, Tag},
+    storage::StorageError,
 };
 
 /// Content that a publication brings with it.
@@ -62,18 +64,47 @@ pub enum Change {
 }
 
 impl Registry {
-    /// Does all of the changes or none.
+    /// Does all of the changes or none. What was stored for changes that are refused does not stay.
     ///
     /// # Errors
     /// The first reason why one of them cannot be done.
     pub async fn carry_out(&self, caller: &Caller, changes: Vec<Change>) -> Result<Vec<Pushed>, RegistryError> {
+        self.expect_room_for(&changes)?;
+        let (registry, caller) = (self.clone(), caller.clone());
+        self.own(async move {
+            let mut pins = Vec::new();
+            let done = registry.carry_out_pinned(&caller, changes, &mut pins).await;
+            if done.is_err() {
+                for pin in pins {
+                    registry.give_back(pin).await;
+                }
+            }
+            done
+        })
+        .await
+    }
+
+    /// Refuses what grows where nothing that grows can be written. Removals are carried out.
+    fn expect_room_for(&self, changes: &[Change]) -> Result<(), RegistryError> {
+        if changes.iter().any(|change| matches!(change, Change::Publish(_))) {
+            self.expect_room()?;
+        }
+        Ok(())
+    }
+
+    async fn carry_out_pinned(
+        &self,
+        caller: &Caller,
+        changes: Vec<Change>,
+        pins: &mut Vec<Pin>,
+    ) -> Result<Vec<Pushed>, RegistryError> {
         let (mut commands, mut pushed, mut coming, mut about) = (Vec::new(), Vec::new(), Coming::default(), None);
         for change in changes {
             match change {
                 Change::Publish(publication) => {
                     let repository = publication.repository.clone();
                     let prepared = self
-                        .prepare_publication(caller, publication, &mut coming, &mut commands)
+                        .prepare_publication(caller, publication, &mut coming, &mut commands, pins)
                         .await?;
                     let Prepared { command, findings } = prepared;
                     coming.manifests.insert((repository.clone(), command.digest.clone()));
@@ -123,10 +154,12 @@ impl Registry {
         publication: Publication,
         coming: &mut Coming,
         commands: &mut Vec<Command>,
+        pins: &mut Vec<Pin>,
     ) -> Result<Prepared, RegistryError> {
         let repository = publication.repository;
         self.authorise(caller, Action::Write, &repository)?;
         for (digest, staged) in publication.blobs {
+            pins.push(self.pin(&digest).await);
             let size = self.keep(&digest, staged).await?;
             coming.blobs.insert((repository.clone(), digest.clone()), size);
             // It is linked together with the manifest: where the publication does not happen, the blob never shows.
@@ -147,11 +180,13 @@ impl Registry {
         self.prepare(caller, &repository, push, coming).await
     }
 
-    /// Makes staged content durable under its digest, which is checked. Returns its size.
+    /// Makes staged content durable under its digest, which is checked and has to be pinned. Returns its size.
     async fn keep(&self, digest: &Digest, staged: Staged) -> Result<u64, RegistryError> {
         let (length, body) = match staged {
             Staged::Bytes(bytes) => (bytes.len() as u64, stream::iter([Ok(bytes)]).boxed()),
-            Staged::Part { source, length, .. } if source.digest == *digest && source.size == length => return Ok(length),
+            Staged::Part { source, length, .. } if source.digest == *digest && source.size == length => {
+                return self.keep_whole(&source).await;
+            }
             Staged::Part { source, offset, length } => {
                 let pieces = source.stream(offset..offset.saturating_add(length)).await?;
                 (length, pieces.map(|piece| piece.map_err(|error| error.to_string())).boxed())
@@ -166,10 +201,19 @@ impl Registry {
             what: "the staged blob",
             bytes_max: self.config.blob_bytes_max,
         };
-        if length <= PART_BYTES as u64 {
-            self.store_small(digest, chunk).await
-        } else {
-            Ok(self.put_content(Some(digest), chunk, limit).await?.1)
+        self.put_content(digest, chunk, limit).await
+    }
+
+    /// Keeps a whole body or blob without writing it again.
+    async fn keep_whole(&self, source: &Blob) -> Result<u64, RegistryError> {
+        match source.spool() {
+            Some(spool) => spool.publish(&source.digest, source.size).await?,
+            // Nobody removes it while it is pinned, but somebody may have before.
+            None if self.storage().confirm(&source.digest).await? != Some(source.size) => {
+                return Err(StorageError::Absent(source.digest.clone()).into());
+            }
+            None => {}
         }
+        Ok(source.size)
     }
 }

@@ -8,12 +8,15 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Artifact, RegistryError};
+use super::{
+    Artifact, RegistryError,
+    spool::{Spool, stream_of},
+};
 use crate::{
     auth::{Action, Caller},
     metadata::{ArtifactRecord, Edge, EdgeKind, EntryItem, ManifestHead, ManifestRecord, Metadata, Related},
     oci::{Digest, Manifest, Reference, Repository, Tag},
-    storage::{Pieces, SharedStorage},
+    storage::{Pieces, SharedStorage, StorageError},
 };
 
 /// How many repositories one internal page holds while those are left out that the caller may not read.
@@ -42,7 +45,7 @@ pub(super) struct Coming {
     pub(super) blobs: HashMap<(Repository, Digest), u64>,
 }
 
-/// A blob that a repository holds, ready to be read. Cheap to clone.
+/// A blob that a repository holds, or the body of a request, ready to be read. Cheap to clone.
 #[derive(Clone)]
 pub struct Blob {
     /// The digest.
@@ -50,11 +53,36 @@ pub struct Blob {
     /// The size in bytes.
     pub size: u64,
     storage: SharedStorage,
+    /// Where it is no content yet: what keeps its bytes.
+    spool: Option<Arc<Spool>>,
 }
 
 impl Blob {
     pub(crate) fn new(digest: Digest, size: u64, storage: SharedStorage) -> Self {
-        Self { digest, size, storage }
+        Self {
+            digest,
+            size,
+            storage,
+            spool: None,
+        }
+    }
+
+    pub(super) fn spooled(digest: Digest, size: u64, storage: SharedStorage, spool: Spool) -> Self {
+        Self {
+            spool: Some(Arc::new(spool)),
+            ..Self::new(digest, size, storage)
+        }
+    }
+
+    pub(super) fn spool(&self) -> Option<&Spool> {
+        self.spool.as_deref()
+    }
+
+    pub(super) async fn piece(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
+        match &self.spool {
+            Some(spool) => spool.read_at(&self.digest, range).await,
+            None => self.storage.read_at(&self.digest, range).await,
+        }
     }
 
     /// Streams a range of the blob.
@@ -62,7 +90,10 @@ impl Blob {
     /// # Errors
     /// Fails where the storage does.
     pub async fn stream(&self, range: Range<u64>) -> Result<Pieces, RegistryError> {
-        Ok(self.storage.read(&self.digest, range).await?)
+        match &self.spool {
+            Some(_) => Ok(stream_of(self.clone(), range)),
+            None => Ok(self.storage.read(&self.digest, range).await?),
+        }
     }
 
     /// Returns a small range of the blob at once. It ends early where the blob does.
@@ -70,7 +101,7 @@ impl Blob {
     /// # Errors
     /// Fails where the storage does.
     pub async fn read_at(&self, range: Range<u64>) -> Result<Bytes, RegistryError> {
-        Ok(self.storage.read_at(&self.digest, range).await?)
+        Ok(self.piece(range).await?)
     }
 }
 

@@ -32,7 +32,13 @@ pub(super) fn reason(error: &RegistryError) -> Option<Reason> {
         E::Moved(..) => (409, ErrorCode::ManifestInvalid),
         E::Denied(_) => (403, ErrorCode::Denied),
         E::Rejected(rejection) => return rejected(rejection),
-        E::UploadUnknown(_) | E::UploadBusy(_) | E::UploadRange { .. } | E::UploadsFull | E::Storage(_) | E::Metadata(_) => {
+        E::UploadUnknown(_)
+        | E::UploadBusy(_)
+        | E::UploadRange { .. }
+        | E::UploadsFull { .. }
+        | E::NotReady(_)
+        | E::Storage(_)
+        | E::Metadata(_) => {
             return None;
         }
     };

@@ -272,10 +272,14 @@ async fn one_request_writes_to_a_session_at_a_time() {
     sender.send(Ok("0123")).unwrap();
     let first = gateway.send("PATCH", &location, &[], body);
     let second = async {
-        let mut answer = gateway.get(&location).await;
+        // A chunk that does not say where it goes on waits for nobody's client. An empty one may come before the first request.
+        let mut answer = gateway.send("PATCH", &location, &[], "").await;
         while answer.status != 409 {
-            answer = gateway.get(&location).await;
+            assert_eq!(answer.expect(202).header("range"), "0-0");
+            answer = gateway.send("PATCH", &location, &[], "").await;
         }
+        // Whoever asks is told what is durable.
+        assert_eq!(gateway.get(&location).await.expect(204).header("range"), "0-0");
         gateway
             .send("PATCH", &location, &[], "x")
             .await
@@ -301,11 +305,103 @@ async fn a_client_may_wait_for_the_word_to_go_on() {
 
 #[tokio::test]
 async fn too_many_sessions_are_refused_with_a_time_to_come_back() {
-    let gateway = TestGateway::with_config("[registry]\nuploads_max = 2\n").await;
-    for _ in 0..2 {
-        begin(&gateway, "").await;
+    let gateway = TestGateway::with_config("[registry]\nuploads_max = 2\nupload_empty_max = \"7m\"\n").await;
+    // Sessions without bytes take no place.
+    let locations: Vec<String> = futures_util::future::join_all((0..20).map(|_| begin(&gateway, ""))).await;
+    for location in &locations[..2] {
+        let _ = gateway.send("PATCH", location, &[], "abc").await.expect(202);
     }
-    let answer = gateway.send("POST", "/v2/a/blobs/uploads/", &[], "").await.expect(429);
-    assert!(!answer.header("retry-after").is_empty());
-    answer.expect_error(429, "TOOMANYREQUESTS", "too many uploads");
+    for (method, path) in [("POST", "/v2/a/blobs/uploads/"), ("PATCH", locations[2].as_str())] {
+        let answer = gateway.send(method, path, &[], "abc").await.expect(429);
+        // By then one of the two may have paused for so long that it makes room.
+        let after: u64 = answer.header("retry-after").parse().unwrap();
+        assert!((400..=421).contains(&after), "{after}");
+        answer.expect_error(429, "TOOMANYREQUESTS", "too many uploads");
+    }
+    let _ = gateway
+        .send("PUT", &with_digest(&locations[3], &digest("abc")), &[], "abc")
+        .await
+        .expect(201);
+    let _ = gateway.delete(&locations[0]).await.expect(204);
+    let _ = gateway.send("PATCH", &locations[2], &[], "abc").await.expect(202);
+}
+
+#[tokio::test]
+async fn a_session_without_bytes_lives_for_minutes_and_needs_no_gateway_for_it() {
+    let mut gateway = TestGateway::start().await;
+    let location = begin(&gateway, "?digest-algorithm=sha512").await;
+    gateway.restart().await;
+    assert_eq!(gateway.get(&location).await.expect(204).header("range"), "0-0");
+    // Nobody can make up the name of a session, whatever digest they give.
+    let last = if location.ends_with('0') { "1" } else { "0" };
+    let forged = format!("{}{last}", &location[..location.len() - 1]);
+    let known = gateway.push_blob("a", "abc").await;
+    for path in [forged, "/v2/a/blobs/uploads/0123456789abcdef".to_owned()] {
+        gateway.get(&path).await.expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
+        gateway
+            .send("PUT", &with_digest(&path, &known), &[], "abc")
+            .await
+            .expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
+    }
+    let _ = gateway.delete(&location).await.expect(204);
+    gateway
+        .get(&location)
+        .await
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
+}
+
+#[tokio::test]
+async fn a_closing_put_can_be_repeated_after_a_restart() {
+    let mut gateway = TestGateway::start().await;
+    let location = begin(&gateway, "").await;
+    let _ = gateway.send("PATCH", &location, &[], "0123").await.expect(202);
+    let path = with_digest(&location, &digest("012345"));
+    let _ = gateway
+        .send("PUT", &path, &[("content-range", "4-5")], "45")
+        .await
+        .expect(201);
+    gateway.restart().await;
+    let _ = gateway
+        .send("PUT", &path, &[("content-range", "4-5")], "45")
+        .await
+        .expect(201);
+    gateway
+        .send("PUT", &with_digest(&location, &digest("other")), &[], "")
+        .await
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN", "session");
+}
+
+/// Returns how many bytes lie in the folders of what is on its way.
+fn on_the_way(gateway: &TestGateway) -> u64 {
+    let folders = ["uploads", "incoming"].map(|folder| gateway.data().join(folder));
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+}
+
+#[tokio::test]
+async fn a_refused_push_takes_no_space() {
+    let gateway = TestGateway::start().await;
+    let large = vec![7_u8; 3 << 20];
+    for wrong in [digest("other"), digest512("other")] {
+        let location = begin(&gateway, "").await;
+        gateway
+            .send("PUT", &with_digest(&location, &wrong), &[], large.clone())
+            .await
+            .expect_error(400, "DIGEST_INVALID", &wrong);
+        gateway
+            .send("POST", &format!("/v2/a/blobs/uploads/?digest={wrong}"), &[], large.clone())
+            .await
+            .expect_error(400, "DIGEST_INVALID", &wrong);
+        assert_eq!(on_the_way(&gateway), 0);
+        let _ = gateway.send("PATCH", &location, &[], "abc").await.expect(202);
+        gateway
+            .send("PUT", &with_digest(&location, &wrong), &[], large.clone())
+            .await
+            .expect_error(400, "DIGEST_INVALID", &wrong);
+        assert_eq!(on_the_way(&gateway), 3);
+        assert_eq!(gateway.get(&location).await.expect(204).header("range"), "0-2");
+        let _ = gateway.delete(&location).await.expect(204);
+        assert_eq!(on_the_way(&gateway), 0);
+    }
+    assert!(std::fs::read_dir(gateway.data().join("blobs")).unwrap().next().is_none());
 }

@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::{Abort, Writing};
 use crate::{
     metadata::{
-        Applied, Refused,
+        Applied, EndedUpload, Refused,
         columns::{signed, unsigned},
     },
     oci::{Digest, Repository},
@@ -29,10 +29,10 @@ impl Writing<'_> {
         repository: &Repository,
         digest: &Digest,
         size: u64,
-        upload: Option<&str>,
+        upload: Option<&EndedUpload>,
     ) -> Result<Applied, Abort> {
         if let Some(upload) = upload {
-            self.drop_upload(upload)?;
+            self.end_upload(upload, digest)?;
         }
         let id = self.ensure_repository(repository)?;
         self.link(repository, id, digest, size)

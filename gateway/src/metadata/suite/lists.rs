@@ -1,10 +1,6 @@
 //! Lists, pages and search.
 
 use super::*;
-use crate::{
-    metadata::{SaveUpload, UploadRecord},
-    oci::Algorithm,
-};
 
 #[tokio::test]
 async fn tags_are_sorted_bytewise_and_paged() {
@@ -175,50 +171,8 @@ async fn every_word_of_a_query_begins_a_word_of_the_entry() {
 }
 
 #[tokio::test]
-async fn uploads_and_hashes_of_machine_code_are_kept() {
+async fn hashes_of_machine_code_are_kept() {
     let db = database();
-    let save = |id: &str, now: u64| SaveUpload {
-        id: id.into(),
-        repository: repository("a"),
-        offset: now,
-        algorithm: Algorithm::Sha512,
-        hash_state: vec![0, 1, 2],
-        token: "t".into(),
-        now,
-    };
-    for (id, now) in [("x", 5), ("y", 7), ("x", 9)] {
-        db.done(Command::SaveUpload(save(id, now))).await;
-    }
-    let found = db.metadata.upload("x").unwrap().unwrap();
-    let expected = UploadRecord {
-        id: "x".into(),
-        repository: repository("a"),
-        offset: 9,
-        algorithm: Algorithm::Sha512,
-        hash_state: vec![0, 1, 2],
-        token: "t".into(),
-    };
-    assert_eq!(found, expected);
-    let before = |time: u64, n: usize| {
-        let found = db.metadata.uploads_before(time, n).unwrap();
-        found.into_iter().map(|upload| upload.id).collect::<Vec<_>>()
-    };
-    assert_eq!(
-        (before(7, 9), before(10, 9), before(10, 1)),
-        (vec![], vec!["y".into(), "x".into()], vec!["y".into()])
-    );
-    // The link of the blob ends the session.
-    let end = Command::LinkBlob {
-        repository: repository("a"),
-        digest: digest("b"),
-        size: 1,
-        upload: Some("x".into()),
-    };
-    db.done(end).await;
-    db.done(Command::DropUpload { id: "y".into() }).await;
-    db.done(Command::DropUpload { id: "y".into() }).await;
-    assert!(db.metadata.upload("x").unwrap().is_none() && before(10, 9).is_empty());
-
     let put = |code: &str| Command::PutCode {
         component: digest("c"),
         engine: "e".into(),

@@ -230,7 +230,7 @@ async fn unusable_databases_are_refused_with_their_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data");
     drop(Metadata::open(&path).unwrap());
-    let file = std::fs::read_dir(&path).unwrap().next().unwrap().unwrap().path();
+    let file = path.join("metadata.sqlite");
     rusqlite::Connection::open(&file)
         .unwrap()
         .pragma_update(None, "user_version", 4_711)
@@ -239,7 +239,7 @@ async fn unusable_databases_are_refused_with_their_path() {
         MetadataError::Newer {
             path,
             found: 4_711,
-            known: 1,
+            known: 2,
         } => assert_eq!(path, file.display().to_string()),
         other => panic!("{other}"),
     }

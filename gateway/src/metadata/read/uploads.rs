@@ -1,0 +1,149 @@
+//! Upload sessions.
+
+use rusqlite::{Row, params};
+
+use crate::{
+    metadata::{
+        Metadata, MetadataError, UnfinishedUpload, UnfinishedUploads, UploadRecord,
+        columns::{limit, parsed, read_upload_state, signed, unsigned},
+    },
+    oci::Digest,
+};
+
+const KEY: &str = "SELECT key FROM upload_key WHERE id = 1";
+const UPLOAD: &str = "SELECT id, repository, offset, algorithm, hash_state, token, hash_version, state, digest FROM uploads
+    WHERE id = ?1";
+const COMPLETING: &str = "SELECT id, repository FROM uploads INDEXED BY uploads_completing
+    WHERE state = 1 AND id > ?1 ORDER BY id LIMIT ?2";
+const BECOMING: &str = "SELECT 1 FROM uploads WHERE state = 1 AND digest = ?1";
+const LINKED: &str = "SELECT 1 FROM links WHERE digest = ?1 LIMIT 1";
+const IDLE: &str = "SELECT id, used, token, digest FROM uploads
+    WHERE state < 2 AND used < ?1 AND (used, id) > (?2, ?3) ORDER BY used, id LIMIT ?4";
+const ONE_UNFINISHED: &str = "SELECT id, used, token, digest FROM uploads WHERE state < 2 AND id = ?1";
+const UNFINISHED: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM uploads WHERE state < 2 AND used >= 0 LIMIT ?1)),
+    coalesce((SELECT min(used) FROM uploads WHERE state < 2), 0)";
+const TOKEN: &str = "SELECT 1 FROM uploads WHERE state < 2 AND token = ?1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[
+    KEY,
+    UPLOAD,
+    COMPLETING,
+    BECOMING,
+    LINKED,
+    IDLE,
+    ONE_UNFINISHED,
+    UNFINISHED,
+    TOKEN,
+];
+
+impl Metadata {
+    /// Returns what the names of sessions are signed with.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn upload_key(&self) -> Result<Vec<u8>, MetadataError> {
+        Ok(self.readers().row(KEY, [], |row| row.get(0))?.unwrap_or_default())
+    }
+
+    /// Returns an upload session that has a row.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn upload(&self, id: &str) -> Result<Option<UploadRecord>, MetadataError> {
+        self.readers().row(UPLOAD, [id], read_upload)
+    }
+
+    /// Returns up to `n` sessions that are becoming content and their repositories, from behind a session on.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn completing_uploads(&self, after: &str, n: usize) -> Result<Vec<(String, String)>, MetadataError> {
+        self.readers()
+            .rows(COMPLETING, params![after, limit(n)], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// Says whether a session is becoming the content of a digest.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn is_becoming(&self, digest: &Digest) -> Result<bool, MetadataError> {
+        Ok(self.readers().row(BECOMING, [digest.as_str()], |_| Ok(()))?.is_some())
+    }
+
+    /// Says whether any repository holds a blob.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn is_linked(&self, digest: &Digest) -> Result<bool, MetadataError> {
+        Ok(self.readers().row(LINKED, [digest.as_str()], |_| Ok(()))?.is_some())
+    }
+
+    /// Returns up to `n` sessions that have not ended and were last written to before a time, in seconds since 1970, the oldest first,
+    /// from behind one of them on.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn idle_uploads(
+        &self,
+        before: u64,
+        after: Option<&UnfinishedUpload>,
+        n: usize,
+    ) -> Result<Vec<UnfinishedUpload>, MetadataError> {
+        let (used, id) = after.map_or((-1, ""), |after| (signed(after.used), after.id.as_str()));
+        self.readers()
+            .rows(IDLE, params![signed(before), used, id, limit(n)], read_unfinished)
+    }
+
+    /// Returns a session that has not ended.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn unfinished_upload(&self, id: &str) -> Result<Option<UnfinishedUpload>, MetadataError> {
+        self.readers().row(ONE_UNFINISHED, [id], read_unfinished)
+    }
+
+    /// Returns how many sessions have not ended, counting no further than `n`.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn unfinished_uploads(&self, n: usize) -> Result<UnfinishedUploads, MetadataError> {
+        let counted = self.readers().row(UNFINISHED, [limit(n)], |row| {
+            Ok(UnfinishedUploads {
+                count: usize::try_from(unsigned(row, 0)?).unwrap_or(usize::MAX),
+                oldest: unsigned(row, 1)?,
+            })
+        });
+        Ok(counted?.unwrap_or(UnfinishedUploads { count: 0, oldest: 0 }))
+    }
+
+    /// Says whether a session that has not ended writes with a token of the storage.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn has_upload_token(&self, token: &str) -> Result<bool, MetadataError> {
+        Ok(self.readers().row(TOKEN, [token], |_| Ok(()))?.is_some())
+    }
+}
+
+fn read_upload(row: &Row<'_>) -> rusqlite::Result<UploadRecord> {
+    Ok(UploadRecord {
+        id: row.get(0)?,
+        progress: read_upload_state(row, 7)?,
+        repository: parsed(row, 1)?,
+        offset: unsigned(row, 2)?,
+        algorithm: parsed(row, 3)?,
+        hash_version: row.get(6)?,
+        hash_state: row.get(4)?,
+        token: row.get(5)?,
+    })
+}
+
+fn read_unfinished(row: &Row<'_>) -> rusqlite::Result<UnfinishedUpload> {
+    Ok(UnfinishedUpload {
+        id: row.get(0)?,
+        used: unsigned(row, 1)?,
+        token: row.get(2)?,
+        becoming: row.get(3)?,
+    })
+}

@@ -1,0 +1,153 @@
+//! Which sessions may have bytes, and for how long.
+
+use super::sessions::Held;
+use crate::{
+    metadata::{Applied, Command, UnfinishedUpload},
+    oci::Repository,
+    registry::{Registry, RegistryError, now_seconds},
+};
+
+/// How many rows are read or forgotten at once.
+const PAGE: usize = 1_000;
+/// How many idle sessions are tried when a place is wanted: some may be in use again.
+const CANDIDATES: usize = 10;
+
+impl Registry {
+    /// Sees to it that one more session may have bytes. Where all places are taken, the one makes room that nobody has continued for the
+    /// longest time, unless that is too short a time for anybody's pause.
+    pub(super) async fn make_place(&self) -> Result<(), RegistryError> {
+        self.expect_place_soon()?;
+        if self.has_place()? {
+            return Ok(());
+        }
+        let before = now_seconds().saturating_sub(self.config.upload_empty_max.as_secs());
+        for idle in self.metadata().idle_uploads(before, None, CANDIDATES)? {
+            if self.expire(&idle, before).await? {
+                return Ok(());
+            }
+        }
+        Err(RegistryError::UploadsFull { retry_after_seconds: 1 })
+    }
+
+    /// Refuses to open a session that could not get bytes, and says when it could.
+    pub(super) fn expect_place_soon(&self) -> Result<(), RegistryError> {
+        if self.has_place()? {
+            return Ok(());
+        }
+        let oldest = self.metadata().unfinished_uploads(1)?.oldest;
+        let free_at = oldest
+            .saturating_add(self.config.upload_empty_max.as_secs())
+            .saturating_add(1);
+        match free_at.saturating_sub(now_seconds()) {
+            0 => Ok(()),
+            retry_after_seconds => Err(RegistryError::UploadsFull { retry_after_seconds }),
+        }
+    }
+
+    fn has_place(&self) -> Result<bool, RegistryError> {
+        let max = self.config.uploads_max;
+        Ok(self.metadata().unfinished_uploads(max)?.count < max)
+    }
+
+    /// Ends the sessions that nobody has used for the configured time, and forgets those that ended as long ago.
+    ///
+    /// # Errors
+    /// Fails where the metadata does. A session that cannot be ended is named in the log, and the others go on.
+    pub async fn expire_uploads(&self) -> Result<(), RegistryError> {
+        let before = now_seconds().saturating_sub(self.config.upload_idle_max.as_secs());
+        loop {
+            let forget = Command::ForgetEndedUploads { before, n: PAGE };
+            match self.metadata().apply(forget).await? {
+                Applied::Forgotten(forgotten) if forgotten >= PAGE as u64 => {}
+                _ => break,
+            }
+        }
+        let mut last: Option<UnfinishedUpload> = None;
+        loop {
+            let page = self.metadata().idle_uploads(before, last.as_ref(), PAGE)?;
+            for upload in &page {
+                if let Err(error) = self.expire(upload, before).await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        id = upload.id,
+                        "an upload that nobody continues could not be ended; it will be tried again"
+                    );
+                }
+            }
+            if page.len() < PAGE {
+                return Ok(());
+            }
+            last = page.into_iter().next_back();
+        }
+    }
+
+    /// Ends a session that looked idle, unless somebody works with it or has used it meanwhile. Returns whether it has ended.
+    pub(super) async fn expire(&self, upload: &UnfinishedUpload, before: u64) -> Result<bool, RegistryError> {
+        let Some(held) = self.sessions.try_hold(&upload.id) else {
+            return Ok(false);
+        };
+        self.own(self.clone().expire_held(held, before)).await
+    }
+
+    async fn expire_held(self, held: Held, before: u64) -> Result<bool, RegistryError> {
+        let Some(upload) = self.metadata().unfinished_upload(held.id())? else {
+            return Ok(false);
+        };
+        if upload.used >= before {
+            return Ok(false);
+        }
+        self.forget(&held, &upload.token).await?;
+        // It may have become content that nobody was told of.
+        if let Some(Ok(digest)) = upload.becoming.map(|digest| digest.parse()) {
+            let pin = self.pin(&digest).await;
+            self.give_back(pin).await;
+        }
+        Ok(true)
+    }
+
+    /// Mends what the last run of the gateway left half done, before anybody can come to a session: sessions that were becoming content
+    /// end or go on, and bytes that no session speaks of go.
+    ///
+    /// # Errors
+    /// Fails where storage or metadata do.
+    pub async fn recover_uploads(&self) -> Result<(), RegistryError> {
+        let mut after = String::new();
+        loop {
+            let page = self.metadata().completing_uploads(&after, PAGE)?;
+            for (id, repository) in &page {
+                if let Err(error) = self.recover_upload(id, repository).await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        id,
+                        "an upload could not be brought to its end"
+                    );
+                }
+            }
+            match page.into_iter().next_back() {
+                Some((last, _)) => after = last,
+                None => break,
+            }
+        }
+        let mut strays = 0_usize;
+        for token in self.storage().uploads().await? {
+            if !self.metadata().has_upload_token(&token)? {
+                self.forget_bytes(&token).await;
+                strays += 1;
+            }
+        }
+        if strays > 0 {
+            tracing::info!(strays, "the bytes of uploads were removed that no session speaks of");
+        }
+        Ok(())
+    }
+
+    async fn recover_upload(&self, id: &str, repository: &str) -> Result<(), RegistryError> {
+        let Some(held) = self.sessions.try_hold(id) else {
+            return Ok(());
+        };
+        match repository.parse::<Repository>() {
+            Ok(repository) => self.find(&held, &repository).await.map(|_| ()),
+            Err(_) => Ok(()),
+        }
+    }
+}
