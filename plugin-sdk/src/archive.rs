@@ -1,10 +1,12 @@
 //! Reading archives that strangers packed: tar, gzip and zip, entry by entry, within bounds.
 //!
-//! Nothing here holds a whole archive, and every bound is enforced while bytes stream, before they are handed on. Entries are given
-//! as they are stored: whether a path that is absolute or leaves the archive is to be refused is for the caller to say, and so is
+//! Nothing here holds a whole archive, and every bound is enforced while bytes stream, before they are handed on. An archive is read
+//! as Go's `archive/tar`, `compress/gzip` and `archive/zip` read it, or refused where common readers see different things in it; the
+//! table in the documentation of the crate says what that concerns. Entries are given as they are stored: whether a path that is absolute or leaves the archive is to be refused is for the caller to say, and so is
 //! what becomes of links.
 
 mod gzip;
+mod inflate;
 mod meter;
 mod tarball;
 mod zipped;
@@ -80,6 +82,15 @@ pub struct Entry {
 pub enum ArchiveError {
     /// The archive is not what it should be: a sentence without its end that says what is wrong.
     Malformed(String),
+    /// Common readers see different things in the archive.
+    Ambiguous {
+        /// The rule that it breaks, for example `tar-size`; docs/writing-plugins.md lists them.
+        rule: &'static str,
+        /// The entry, or where there is none what stands in its place; empty for the archive as a whole.
+        path: String,
+        /// What is wrong with it: a sentence without its beginning `the entry: ` and its end.
+        problem: String,
+    },
     /// A bound was met.
     Limit {
         /// What is bounded, for example `total bytes`.
@@ -97,6 +108,15 @@ impl fmt::Display for ArchiveError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(problem) => write!(formatter, "The archive is malformed: {problem}."),
+            Self::Ambiguous { rule, path, problem } if path.is_empty() => {
+                write!(formatter, "Readers understand the archive differently: {problem} ({rule}).")
+            }
+            Self::Ambiguous { rule, path, problem } => {
+                write!(
+                    formatter,
+                    "Readers understand the archive differently at the entry {path:?}: {problem} ({rule})."
+                )
+            }
             Self::Limit { what, max, path } if path.is_empty() => {
                 write!(formatter, "The archive is beyond a limit: {what}, at most {max}.")
             }
@@ -134,6 +154,34 @@ impl From<ArchiveError> for io::Error {
     }
 }
 
+/// The characters of a path that an error shows.
+const PATH_SHOWN_CHARS: usize = 200;
+
+/// Cuts a path that may be as long as its bound, since every finding that quotes it would be.
+fn shown(path: &str) -> String {
+    match path.char_indices().nth(PATH_SHOWN_CHARS) {
+        Some((at, _)) => format!("{}...", path.get(..at).unwrap_or_default()),
+        None => path.to_owned(),
+    }
+}
+
+fn ambiguous(rule: &'static str, path: &str, problem: &str) -> ArchiveError {
+    ArchiveError::Ambiguous {
+        rule,
+        path: shown(path),
+        problem: problem.to_owned(),
+    }
+}
+
+/// Says what is wrong with an entry that no reader could read.
+fn malformed(path: &str, problem: &str) -> ArchiveError {
+    ArchiveError::Malformed(format!("{:?} {problem}", shown(path)))
+}
+
+fn ended_in(path: &str) -> ArchiveError {
+    ArchiveError::Malformed(format!("it ends in the middle of {:?}", shown(path)))
+}
+
 /// Returns the path or link target, unless it is too long.
 fn bounded_path(bytes: &[u8], limits: &Limits) -> Result<String, ArchiveError> {
     let text = String::from_utf8_lossy(bytes).into_owned();
@@ -154,7 +202,7 @@ fn check_entry(entry: &Entry, count: usize, limits: &Limits) -> Result<(), Archi
         Err(ArchiveError::Limit {
             what,
             max,
-            path: entry.path.clone(),
+            path: shown(&entry.path),
         })
     };
     if count > limits.entries_max {

@@ -1,6 +1,9 @@
-//! Reading JSON that strangers wrote: bounded in size, depth and number of values, and without duplicate keys.
+//! Reading JSON that strangers wrote: bounded in size, depth and number of values, and without what two readers understand
+//! differently.
 //!
-//! Two readers can understand a document with a duplicate key differently. That is reason enough to refuse it.
+//! A document is refused that has a key twice, is no UTF-8 or holds half of a surrogate pair: Go takes the last key and replaces the
+//! rest. Go also takes a key in any case for one that it knows. Which keys those are only their reader knows, so that whoever
+//! takes members out of an object calls [`only_exact`] with their names first.
 
 use std::{cell::Cell, fmt};
 
@@ -74,6 +77,42 @@ pub fn parse(text: &[u8], limits: &Limits) -> Result<Value, JsonError> {
     Ok(value)
 }
 
+/// Says which of the keys that a reader knows Go takes a key for, although it is not written like it: `encoding/json` prefers the
+/// exact key, but takes one of any case as well, and so does whatever reads YAML by way of it. The Kelvin sign is a `k` then, and
+/// the long s an `s`.
+///
+/// The known keys are ASCII.
+pub fn mistaken_for<'known>(key: &str, known: &[&'known str]) -> Option<&'known str> {
+    let folded = || {
+        key.chars().map(|letter| match letter {
+            '\u{212a}' => 'k',
+            '\u{17f}' => 's',
+            other => other.to_ascii_lowercase(),
+        })
+    };
+    let alike = |name: &&&str| **name != key && folded().eq(name.chars().map(|letter| letter.to_ascii_lowercase()));
+    known.iter().find(alike).copied().filter(|_| !known.contains(&key))
+}
+
+/// Refuses an object with a key that Go takes for a known one although it is not written like it (see [`mistaken_for`]).
+pub fn only_exact(object: &Map<String, Value>, known: &[&str]) -> Result<(), JsonError> {
+    let mistaken = object.keys().find_map(|key| Some((key, mistaken_for(key, known)?)));
+    match mistaken {
+        None => Ok(()),
+        Some((key, known)) => Err(JsonError {
+            line: 0,
+            column: 0,
+            message: format!(
+                "the key {:?} is taken for {known:?} by readers to whom case means nothing",
+                shown(key)
+            ),
+        }),
+    }
+}
+
+/// The characters of a key that an error shows: a key can be as long as the document.
+const KEY_SHOWN_CHARS: usize = 100;
+
 /// Takes the place out of the error's text, which ends in it.
 fn place(error: &serde_json::Error) -> JsonError {
     let text = error.to_string();
@@ -87,6 +126,11 @@ fn place(error: &serde_json::Error) -> JsonError {
         column: number(error.column()),
         message,
     }
+}
+
+fn shown(key: &str) -> &str {
+    let cut = key.char_indices().nth(KEY_SHOWN_CHARS).map_or(key.len(), |(at, _)| at);
+    key.get(..cut).unwrap_or_default()
 }
 
 #[derive(Clone, Copy)]
@@ -175,7 +219,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let mut members = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             if members.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("the key {key:?} is there twice")));
+                return Err(A::Error::custom(format_args!("the key {:?} is there twice", shown(&key))));
             }
             let value = map.next_value_seed(below)?;
             members.insert(key, value);
@@ -211,6 +255,98 @@ mod tests {
         assert!(fails("[1] 2", &limits).contains("line 1, column 5: trailing characters"));
         assert!(fails("[1, ", &limits).contains("EOF"));
         assert!(parse(b"\"\xff\"", &limits).is_err());
+    }
+
+    #[test]
+    fn text_is_what_it_says() {
+        let limits = Limits::default();
+        for text in [
+            &b"\"\\ud800\""[..],
+            b"\"\\udc00\\ud800\"",
+            b"\"\xff\"",
+            b"\"\xed\xa0\x80\"",
+            b"\"\x01\"",
+            b"\xef\xbb\xbf1",
+        ] {
+            assert!(parse(text, &limits).is_err(), "{text:?}");
+        }
+        assert_eq!(parse(b"\"\\ud83d\\ude00\\u0000\"", &limits).unwrap(), "\u{1f600}\0");
+    }
+
+    #[test]
+    fn numbers_are_the_nearest_that_there_are() {
+        let limits = Limits::default();
+        for (text, value) in [
+            ("18446744073709551616", 18_446_744_073_709_551_616.0),
+            ("8.988465674311579e307", 8.988_465_674_311_579e307),
+        ] {
+            assert_eq!(parse(text.as_bytes(), &limits).unwrap().as_f64(), Some(value));
+        }
+        assert_eq!(
+            parse(b"9007199254740993", &limits).unwrap().as_u64(),
+            Some(9_007_199_254_740_993)
+        );
+        for text in ["1e400", "01", "+1", ".5", "1.", "0x1", "NaN"] {
+            assert!(parse(text.as_bytes(), &limits).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_that_are_taken_for_known_ones_are_found() {
+        let known = ["name", "layers", "kind", "Kind2"];
+        for (key, taken_for) in [
+            ("name", None),
+            ("names", None),
+            ("Name", Some("name")),
+            ("layer\u{17f}", Some("layers")),
+            ("\u{212a}IND", Some("kind")),
+            ("k\u{131}nd", None),
+            ("kind2", Some("Kind2")),
+            ("", None),
+        ] {
+            assert_eq!(mistaken_for(key, &known), taken_for, "{key}");
+        }
+        assert_eq!(mistaken_for("A", &["a", "A"]), None);
+        let object = |text: &str| {
+            parse(text.as_bytes(), &Limits::default())
+                .unwrap()
+                .as_object()
+                .unwrap()
+                .clone()
+        };
+        assert_eq!(only_exact(&object(r#"{"name": 1, "Other": 2}"#), &known), Ok(()));
+        assert_eq!(
+            only_exact(&object(r#"{"name": 1, "NAME": 2}"#), &known)
+                .unwrap_err()
+                .to_string(),
+            "The JSON cannot be read: the key \"NAME\" is taken for \"name\" by readers to whom case means nothing."
+        );
+    }
+
+    #[test]
+    fn a_key_of_any_length_makes_a_short_error() {
+        let key = "k".repeat(100_000);
+        assert!(fails(&format!("{{\"{key}\": 1, \"{key}\": 2}}"), &Limits::default()).len() < 250);
+    }
+
+    #[test]
+    fn twice_the_document_costs_twice_as_much() {
+        let cost = |members: usize| {
+            let members: Vec<String> = (0..members)
+                .map(|number| format!("\"{number:0100}\": [{number}, \"text\"]"))
+                .collect();
+            let text = format!("{{{}}}", members.join(","));
+            allocation_counter::measure(|| drop(parse(text.as_bytes(), &Limits::default()).unwrap()))
+        };
+        let (once, twice) = (cost(10_000), cost(20_000));
+        assert!(
+            twice.count_total <= 2 * once.count_total + 20,
+            "{once:?} for a size, {twice:?} for twice that"
+        );
+        assert!(
+            twice.bytes_max <= 2 * once.bytes_max + 10_000,
+            "{once:?} for a size, {twice:?} for twice that"
+        );
     }
 
     #[test]

@@ -27,7 +27,18 @@
 //! `cargo test`: everything that a plugin returns is plain data. What the gateway hands over (an [`Artifact`], a [`Catalog`], a
 //! [`Request`] ...) exists inside of the gateway only; keep the functions that take it thin.
 //!
-//! [`archive`], [`yaml`] and [`json`] read what strangers made: every one of them is bounded.
+//! [`archive`], [`yaml`] and [`json`] read what strangers made: every one of them is bounded, and its cost is in proportion to its
+//! input. A plugin judges what another program will read later, and nearly all of those programs are written in Go. So each reader
+//! sees what the Go reader sees, or refuses what common readers see differently:
+//!
+//! | format | follows | refuses beyond that |
+//! |---|---|---|
+//! | tar | `archive/tar` | chains of extended headers, content of what is no file, a type in the mode that is another, numbers and prefixes in odd forms, anything behind the end |
+//! | gzip | `compress/gzip`, several members included | reserved flags, anything behind the last member |
+//! | zip | `archive/zip` | headers that differ from the directory, names that are there twice or in two forms, gaps, anything before or behind |
+//! | JSON | `encoding/json` | keys that are there twice, bad UTF-8, halves of surrogate pairs; with [`json::only_exact`] keys that fold to known ones |
+//!
+//! docs/writing-plugins.md lists the rules.
 
 extern crate self as portolan_plugin_sdk;
 

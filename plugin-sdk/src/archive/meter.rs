@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use super::{ArchiveError, Limits};
+use super::{ArchiveError, Limits, ended_in, shown};
 
 /// A count that the reader and those who judge it share.
 #[derive(Debug, Clone, Default)]
@@ -145,7 +145,7 @@ impl Read for Exact<'_> {
         }
         let wanted = usize::try_from(self.left).map_or(target.len(), |left| left.min(target.len()));
         let bytes = match target.get_mut(..wanted).map(|target| self.inner.read(target)) {
-            Some(Ok(0)) | None => return Err(ArchiveError::Malformed(format!("it ends in the middle of {:?}", self.path)).into()),
+            Some(Ok(0)) | None => return Err(ended_in(self.path).into()),
             Some(Ok(bytes)) => bytes,
             Some(Err(error)) => return Err(at(self.failure.explain(error), self.path).into()),
         };
@@ -160,7 +160,7 @@ pub(super) fn at(error: ArchiveError, entry: &str) -> ArchiveError {
         ArchiveError::Limit { what, max, path } if path.is_empty() => ArchiveError::Limit {
             what,
             max,
-            path: entry.to_owned(),
+            path: shown(entry),
         },
         other => other,
     }

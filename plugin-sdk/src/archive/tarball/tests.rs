@@ -7,6 +7,8 @@ use flate2::{Compression, write::GzEncoder};
 
 use super::*;
 
+mod fields;
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).unwrap();
@@ -178,7 +180,7 @@ fn a_bomb_is_refused_before_it_goes_off() {
     let bomb = gzip(&file("bomb", &vec![0; 30 << 20]));
     let mut handed_on = 0;
     let error = tar_gz(&bomb[..], &Limits::default(), |_, content| {
-        handed_on = std::io::copy(content, &mut std::io::sink()).inspect_err(|_| handed_on = 1)?;
+        handed_on = io::copy(content, &mut io::sink()).inspect_err(|_| handed_on = 1)?;
         Ok(())
     });
     assert_eq!(
@@ -226,8 +228,8 @@ fn two_sizes_and_sparse_files_are_refused() {
         builder.into_inner().unwrap()
     };
     assert!(list(&with("size", b"1"), &Limits::default()).is_ok());
-    assert!(fails(&with("size", b"2"), Limits::default()).contains("its PAX header gives another"));
-    assert!(fails(&with("size", b"-"), Limits::default()).contains("no number"));
+    assert!(fails(&with("size", b"2"), Limits::default()).contains("at the entry \"f\": its header and its PAX header give"));
+    assert!(fails(&with("size", b"-"), Limits::default()).contains("its size is no number"));
     assert!(fails(&with("GNU.sparse.major", b"1"), Limits::default()).contains("sparse"));
     assert!(fails(&packed(&[(header("f", EntryType::GNUSparse, 0), b"")]), Limits::default()).contains("sparse"));
 }
@@ -251,19 +253,6 @@ fn broken_archives_are_malformed() {
     let compressed = gzip(&file("f", &(0..50_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>()));
     let error = tar_gz(&compressed[..compressed.len() / 2], &Limits::default(), |_, _| Ok(())).unwrap_err();
     assert_eq!(error, ArchiveError::Malformed("it ends in the middle".into()));
-}
-
-#[test]
-fn what_follows_the_end_is_not_read() {
-    let mut archive = gzip(&file("f", b"1"));
-    archive.extend_from_slice(b"garbage after the last member");
-    let mut count = 0;
-    tar_gz(&archive[..], &Limits::default(), |_, _| {
-        count += 1;
-        Ok(())
-    })
-    .unwrap();
-    assert_eq!(count, 1);
 }
 
 #[test]
