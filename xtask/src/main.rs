@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod fuzz;
 mod guests;
 mod process;
 mod serve;
@@ -41,6 +42,9 @@ enum Task {
     /// Measures the gateway beside the reference registry, and writes docs/performance.md.
     #[command(after_help = "Example: cargo xtask bench --rows push-10kb,manifest-get")]
     Bench(bench::Options),
+    /// Compares the project's readers with the stock ones, and writes inputs that they read differently into the target folder.
+    #[command(after_help = "Example: cargo xtask fuzz --format tar --seconds 120")]
+    Fuzz(fuzz::Options),
     /// Installs the tools that tests drive, all or those named.
     #[command(after_help = "Example: cargo xtask tools helm4 oras")]
     Tools {
@@ -70,6 +74,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Check => check::check(),
         Task::Test { arguments } => test::test(&arguments),
         Task::Bench(options) => bench::bench(&options),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Tools { names } => {
             let tools = tools::ensure(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
             println!("the tools are in {}", tools.folder().display());

@@ -33,6 +33,7 @@ impl Tools {
 #[serde(deny_unknown_fields)]
 struct Table {
     go: BTreeMap<String, Pinned>,
+    module: BTreeMap<String, Own>,
     cargo: BTreeMap<String, Pinned>,
     apt: BTreeMap<String, Packaged>,
 }
@@ -43,6 +44,13 @@ struct Table {
 struct Pinned {
     package: String,
     version: String,
+}
+
+/// A tool whose source is a Go module of this repository.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    folder: String,
 }
 
 /// A tool that the system provides.
@@ -58,6 +66,7 @@ pub(crate) fn ensure(names: &[&str]) -> anyhow::Result<Tools> {
     let all = table
         .go
         .keys()
+        .chain(table.module.keys())
         .chain(table.cargo.keys())
         .chain(table.apt.keys())
         .map(String::as_str);
@@ -79,6 +88,8 @@ impl Table {
     fn install(&self, name: &str, cache: &Path) -> anyhow::Result<PathBuf> {
         if let Some(tool) = self.go.get(name) {
             install::go(&cache.join(format!("{name}-{}", tool.version)), tool)
+        } else if let Some(tool) = self.module.get(name) {
+            install::module(cache, name, &process::repository().join(&tool.folder))
         } else if let Some(tool) = self.cargo.get(name) {
             install::cargo(&cache.join(format!("{name}-{}", tool.version)), tool)
         } else if let Some(tool) = self.apt.get(name) {
@@ -126,7 +137,8 @@ mod tests {
                 .trim_start_matches('v')
                 .starts_with(|first: char| first.is_ascii_digit())
         }));
-        let names: Vec<&String> = table.go.keys().chain(table.cargo.keys()).chain(table.apt.keys()).collect();
+        let names = table.go.keys().chain(table.module.keys()).chain(table.cargo.keys());
+        let names: Vec<&String> = names.chain(table.apt.keys()).collect();
         let unique: std::collections::BTreeSet<&&String> = names.iter().collect();
         assert_eq!(unique.len(), names.len(), "{names:?}");
     }

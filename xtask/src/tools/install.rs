@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -14,17 +15,49 @@ use crate::process::{cargo as cargo_command, run};
 /// Builds a Go program with `go install`.
 pub(super) fn go(program: &Path, tool: &Pinned) -> anyhow::Result<PathBuf> {
     build(program, |folder| {
-        if find("go").is_none() {
-            bail!("`go` is not installed: install Go 1.26 or newer and put it on the PATH");
-        }
         let source = format!("{}@{}", tool.package, tool.version);
-        // The toolchain that is installed has to do: another one would be downloaded.
-        run(Command::new("go")
-            .args(["install", "-trimpath", &source])
-            .env("GOBIN", folder)
-            .env("GOTOOLCHAIN", "local"))?;
+        run(go_command()?.args(["install", "-trimpath", &source]).env("GOBIN", folder))?;
         only_file(folder)
     })
+}
+
+/// Builds a Go module of this repository with `go build`. In the cache it is named by what its source says, so that a change of
+/// the source is another program.
+pub(super) fn module(cache: &Path, name: &str, source: &Path) -> anyhow::Result<PathBuf> {
+    let program = cache.join(format!("{name}-{:016x}", fingerprint(source)?));
+    build(&program, |folder| {
+        let built = folder.join(name);
+        run(go_command()?
+            .args(["build", "-trimpath", "-mod=readonly", "-o"])
+            .arg(&built)
+            .current_dir(source))?;
+        Ok(built)
+    })
+}
+
+fn go_command() -> anyhow::Result<Command> {
+    if find("go").is_none() {
+        bail!("`go` is not installed: install Go 1.26 or newer and put it on the PATH");
+    }
+    let mut command = Command::new("go");
+    // The toolchain that is installed has to do: another one would be downloaded.
+    command.env("GOTOOLCHAIN", "local");
+    Ok(command)
+}
+
+/// Returns a number for the names and contents of the files in a folder.
+fn fingerprint(folder: &Path) -> anyhow::Result<u64> {
+    let read = || -> std::io::Result<u64> {
+        let entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+        let mut paths: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
+        paths.sort();
+        let mut hasher = DefaultHasher::new();
+        for path in paths {
+            (path.file_name(), fs::read(&path)?).hash(&mut hasher);
+        }
+        Ok(hasher.finish())
+    };
+    read().with_context(|| format!("cannot read {}", folder.display()))
 }
 
 /// Builds a Rust program with `cargo install`.

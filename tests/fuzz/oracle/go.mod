@@ -1,0 +1,3 @@
+module portolan/oracle
+
+go 1.26
