@@ -118,6 +118,32 @@ impl TestGateway {
         &self.data
     }
 
+    /// Returns the sizes of the files of content on its way, in bytes.
+    ///
+    /// # Panics
+    /// Where the data folder is not that of a gateway.
+    #[must_use]
+    pub fn on_the_way(&self) -> Vec<u64> {
+        let folders = ["uploads", "incoming"].map(|folder| self.data.join(folder));
+        let files = folders
+            .iter()
+            .flat_map(|folder| std::fs::read_dir(folder).expect("a gateway has made the folder"));
+        // One that goes meanwhile is on its way no more.
+        files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len())).collect()
+    }
+
+    /// Returns the names of the files of content.
+    ///
+    /// # Panics
+    /// Where the data folder is not that of a gateway.
+    #[must_use]
+    pub fn content(&self) -> Vec<String> {
+        let list = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let folders = list(self.data.join("blobs")).flat_map(|algorithm| list(algorithm.path()));
+        let names = folders.flat_map(|folder| list(folder.path()));
+        names.map(|file| file.file_name().to_string_lossy().into_owned()).collect()
+    }
+
     /// Sends a request.
     ///
     /// # Panics

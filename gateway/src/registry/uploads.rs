@@ -60,7 +60,7 @@ impl Registry {
     /// [`RegistryError::UploadUnknown`] where there is none, or it has ended.
     pub async fn upload_state(&self, caller: &Caller, repository: &Repository, id: &str) -> Result<UploadState, RegistryError> {
         self.authorise(caller, Action::Write, repository)?;
-        let offset = match self.sessions.hold(id, Claim::Ask).await {
+        let offset = match self.sessions.hold(id, Claim::Look).await {
             Ok(held) => {
                 let (registry, repository) = (self.clone(), repository.clone());
                 let found = self.own(async move { registry.find(&held, &repository).await }).await?;

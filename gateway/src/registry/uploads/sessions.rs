@@ -1,12 +1,12 @@
 //! Who holds which session.
 //!
 //! A session is entered here before anything of it is looked at or touched, and the task that works on it owns the hold until the storage
-//! is done, however early the client goes away. Others wait for the disk but never for a client: while the one who holds a session waits
-//! for bytes, they are told so, or take the session over.
+//! is done, however early the client goes away. Others wait for the disk but not for a client: while the one who holds a session waits for
+//! bytes, they are told so, or take the session over.
 
 use futures_util::{StreamExt, stream};
 use quick_cache::sync::Cache;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 
 use super::ids::Ids;
@@ -21,6 +21,9 @@ use crate::{
 /// How many sessions are remembered that ended without a row. One that is forgotten before its name is too old looks as if it had no
 /// bytes yet, which does no harm: what was sent to it is stored or gone either way.
 const ENDED_MAX: usize = 10_000;
+
+/// How long a request waits for another one's client. One that lost its connection may be back before the gateway has heard of the loss.
+const GOING_MAX: Duration = Duration::from_secs(1);
 
 /// The sessions.
 pub(in crate::registry) struct Sessions {
@@ -49,7 +52,9 @@ enum Phase {
 /// How a request comes to a session that another one is receiving for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Claim {
-    /// It is told that the session is busy.
+    /// It only looks, and is told at once that the session is busy.
+    Look,
+    /// It is told that the session is busy, unless the other one ends in a moment.
     Ask,
     /// It cuts the other one off: it says where it goes on, or ends the session, so it knows of no request that it waits for.
     TakeOver,
@@ -91,8 +96,15 @@ impl Sessions {
                 guard = slot.lock.clone().lock_owned() => return Ok(Held { _guard: guard, slot }),
                 _ = phase.wait_for(|phase| *phase == Phase::Receiving) => {}
             }
-            if claim == Claim::Ask {
+            if claim == Claim::Look {
                 return Err(RegistryError::UploadBusy(id.to_owned()));
+            }
+            if claim == Claim::Ask {
+                let lock = slot.lock.clone().lock_owned();
+                let Ok(guard) = tokio::time::timeout(GOING_MAX, lock).await else {
+                    return Err(RegistryError::UploadBusy(id.to_owned()));
+                };
+                return Ok(Held { _guard: guard, slot });
             }
             slot.phase.send_if_modified(|phase| {
                 let cut = *phase == Phase::Receiving;
