@@ -262,7 +262,8 @@ pub struct Backfill {
 }
 
 impl Command {
-    /// Says whether the command makes nothing larger. Such commands are carried out where the disk is full.
+    /// Says whether the command makes nothing larger. Such commands are carried out where the disk is full: deletions, and what a start
+    /// needs so that there is somebody to delete.
     pub(super) fn frees(&self) -> bool {
         match self {
             Self::UnlinkBlob { .. }
@@ -270,6 +271,7 @@ impl Command {
             | Self::ForgetEndedUploads { .. }
             | Self::DeleteManifest { .. }
             | Self::DeleteTag { .. }
+            | Self::PluginsChanged { .. }
             | Self::EndJob { again: None, .. } => true,
             Self::All(commands) => commands.iter().all(Self::frees),
             _ => false,

@@ -153,3 +153,68 @@ async fn a_full_disk_is_named_and_loses_nothing() {
     );
     drop(gateway);
 }
+
+/// Takes all that is left of a disk.
+fn fill(path: &Path) {
+    let mut file = std::fs::File::create(path).unwrap();
+    for piece in [MIB, 4096, 1] {
+        while std::io::Write::write_all(&mut file, &vec![1; piece]).is_ok() {}
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_deletions_and_gives_space_back_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = SmallDisk::mount(&folder.path().join("disk"), "48m");
+    let data = disk.0.join("data");
+    let mut gateway = TestGateway::over(&data).await;
+    for number in 0..300 {
+        let tag = format!("v{number}");
+        gateway.push_image("a", &tag, &[b"layer"]).await;
+    }
+    let location = |answer: portolan_tests::Answer| answer.location();
+    let begin = || async { location(gateway.send("POST", "/v2/a/blobs/uploads/", &[], "").await.expect(202)) };
+    let (kept, cancelled) = (begin().await, begin().await);
+    for session in [&kept, &cancelled] {
+        let _ = gateway.send("PATCH", session, &[], vec![7; MIB]).await.expect(202);
+    }
+    let other = disk.0.join("other");
+    fill(&other);
+    // What is refused takes nothing, in either way.
+    let refused = gateway.send("PATCH", &kept, &[], vec![7; 3 * MIB]).await;
+    let _ = refused.expect(507);
+    let _ = gateway
+        .send("PUT", &format!("{kept}?digest={}", digest("x")), &[], vec![7; 3 * MIB])
+        .await
+        .expect(507);
+    assert_eq!(gateway.on_the_way(), [MIB as u64, MIB as u64]);
+    let not_ready = gateway.get("/readyz").await.expect(503);
+    assert!(not_ready.text().contains("cannot be written"), "{}", not_ready.text());
+    // Every deletion is done, many more of them than the log has room for.
+    for number in 0..300 {
+        let _ = gateway.delete(&format!("/v2/a/manifests/v{number}")).await.expect(202);
+    }
+    let _ = gateway.delete(&format!("/v2/a/blobs/{}", digest("layer"))).await.expect(202);
+    assert_eq!(
+        gateway.get("/v2/a/tags/list").await.expect(200).json()["tags"],
+        serde_json::json!([])
+    );
+    fill(&disk.0.join("more"));
+    let _ = gateway.delete(&cancelled).await.expect(204);
+    assert_eq!(gateway.on_the_way(), [MIB as u64]);
+    gateway.restart().await;
+    let _ = gateway.get(&format!("/v2/a/blobs/{}", digest("layer"))).await.expect(404);
+    assert_eq!(
+        gateway.get("/v2/a/tags/list").await.expect(200).json()["tags"],
+        serde_json::json!([])
+    );
+    // With some space it goes on where it was.
+    std::fs::remove_file(&other).unwrap();
+    let content = vec![7; 2 * MIB];
+    let _ = gateway
+        .send("PUT", &format!("{kept}?digest={}", digest(&content)), &[], vec![7; MIB])
+        .await
+        .expect(201);
+    gateway.push_image("a", "again", &[b"layer"]).await;
+    drop(gateway);
+}
