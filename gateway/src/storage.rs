@@ -24,7 +24,7 @@ use crate::oci::Digest;
 
 #[cfg(test)]
 pub(crate) use fs::Slow;
-pub use fs::{FsStorage, create_folder_durably};
+pub use fs::{FsStorage, MEMORY_BYTES_MAX, create_folder_durably};
 pub use memory::MemoryStorage;
 
 /// The longest piece that [`Storage::read`] yields and that callers should gather for [`Storage::write_part`], in bytes.

@@ -37,6 +37,9 @@ use crate::oci::Digest;
 #[cfg(test)]
 pub(crate) use slow::Slow;
 
+/// How much memory the storage keeps for later reads, in bytes.
+pub const MEMORY_BYTES_MAX: u64 = read::BUFFERS_BYTES_MAX;
+
 /// Content in files below one folder. Cheap to clone.
 #[derive(Clone)]
 pub struct FsStorage {
@@ -155,8 +158,11 @@ impl Storage for FsStorage {
     }
 
     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<Pieces, StorageError> {
-        let file = self.files.open_blob(digest)?;
-        Ok(read::stream(digest.clone(), file, range, self.buffers.clone()))
+        // Whether it is there is told at once, and not in the middle of an answer.
+        match self.files.size(digest)? {
+            Some(_) => Ok(read::stream(self.files.clone(), digest.clone(), range, self.buffers.clone())),
+            None => Err(StorageError::Absent(digest.clone())),
+        }
     }
 
     async fn read_at(&self, digest: &Digest, range: Range<u64>) -> Result<Bytes, StorageError> {
@@ -171,8 +177,10 @@ impl Storage for FsStorage {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt;
+
     use super::*;
-    use crate::storage::suite;
+    use crate::storage::{PIECE_BYTES_MAX, suite};
 
     #[tokio::test]
     async fn passes_the_suite() {
@@ -188,6 +196,33 @@ mod tests {
             let error = storage.write_part(upload, 0, vec![]).await.unwrap_err();
             assert!(matches!(error, StorageError::UploadAbsent(_)), "{upload:?}: {error}");
         }
+    }
+
+    /// Returns how many descriptors of this process lead to a file.
+    fn descriptors(path: &Path) -> usize {
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        open.filter(|entry| std::fs::read_link(entry.as_ref().unwrap().path()).is_ok_and(|target| target == path))
+            .count()
+    }
+
+    #[tokio::test]
+    async fn a_stream_holds_no_descriptor_between_its_pieces() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = FsStorage::open(folder.path()).unwrap();
+        let content: Bytes = (0..3 * PIECE_BYTES_MAX).map(|at| (at >> 3) as u8).collect();
+        let digest = Digest::sha256(&content);
+        storage.put(&digest, vec![content.clone()]).await.unwrap();
+        let hex = digest.hex();
+        let path = folder.path().join("blobs/sha256").join(&hex[..2]).join(hex);
+        assert!(path.exists());
+        let mut stream = storage.read(&digest, 0..content.len() as u64).await.unwrap();
+        assert_eq!(descriptors(&path), 0);
+        let mut read = stream.next().await.unwrap().unwrap().to_vec();
+        assert_eq!(descriptors(&path), 0);
+        while let Some(piece) = stream.next().await {
+            read.extend_from_slice(&piece.unwrap());
+        }
+        assert!(read == content);
     }
 
     #[tokio::test]

@@ -2,6 +2,9 @@
 //!
 //! A pull of hot content is then one `preadv2` and one write to the socket for each piece. Only where the kernel would have to wait for the
 //! disk does a read move to a thread that may wait.
+//!
+//! A stream holds no descriptor between its pieces: who does not read on holds none, however many they are. Content never changes, so the
+//! next piece is found under the same name; opening a file that is known to the kernel costs little beside copying a piece.
 
 use std::{
     fmt::Display,
@@ -16,7 +19,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::failed;
+use super::{failed, files::Files};
 use crate::{
     oci::Digest,
     storage::{PIECE_BYTES_MAX, Pieces, StorageError},
@@ -24,6 +27,8 @@ use crate::{
 
 /// How many buffers are kept for the next piece: what a few pulls have on their way at once, 8 MiB.
 const BUFFERS_MAX: usize = 32;
+/// How much memory buffers take in bytes that are kept.
+pub(super) const BUFFERS_BYTES_MAX: u64 = (BUFFERS_MAX * PIECE_BYTES_MAX) as u64;
 
 /// Buffers that are used again: to allocate and clear a new one for each piece costs about as much as to read into it.
 #[derive(Clone, Default)]
@@ -63,24 +68,21 @@ impl Drop for Filled {
 }
 
 struct Reading {
+    files: Arc<Files>,
     digest: Digest,
-    file: Arc<File>,
     range: Range<u64>,
     buffers: Buffers,
 }
 
-/// Streams a range of a file.
-pub(super) fn stream(digest: Digest, file: File, range: Range<u64>, buffers: Buffers) -> Pieces {
-    stream::try_unfold(
-        Reading {
-            digest,
-            file: Arc::new(file),
-            range,
-            buffers,
-        },
-        next,
-    )
-    .boxed()
+/// Streams a range of some content.
+pub(super) fn stream(files: Arc<Files>, digest: Digest, range: Range<u64>, buffers: Buffers) -> Pieces {
+    let reading = Reading {
+        files,
+        digest,
+        range,
+        buffers,
+    };
+    stream::try_unfold(reading, next).boxed()
 }
 
 async fn next(mut reading: Reading) -> Result<Option<(Bytes, Reading)>, StorageError> {
@@ -89,10 +91,10 @@ async fn next(mut reading: Reading) -> Result<Option<(Bytes, Reading)>, StorageE
         return Ok(None);
     }
     let length = usize::try_from(end - start).unwrap_or(usize::MAX).min(PIECE_BYTES_MAX);
-    let read = match read_cached(&reading.file, start, length, &reading.buffers) {
+    let file = reading.files.open_blob(&reading.digest)?;
+    let read = match read_cached(&file, start, length, &reading.buffers) {
         Ok(bytes) => Ok(bytes),
         Err(Errno::AGAIN | Errno::OPNOTSUPP) => {
-            let file = reading.file.clone();
             let waited = tokio::task::spawn_blocking(move || read_waiting(&file, start, length)).await;
             waited.unwrap_or_else(|error| Err(io::Error::other(error)))
         }
