@@ -1,5 +1,7 @@
 //! Puts the gateway together from its configuration, runs it, stops it.
 
+mod limits;
+
 use std::{net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
@@ -8,12 +10,15 @@ use crate::{
     auth::Grants,
     config::Config,
     http::{Gateway, Server, ServerError},
+    log::Lines,
     metadata::{Metadata, MetadataError},
     plugin_host::{PluginHost, PluginHostError},
     registry::{CodeHashes, Registry, RegistryError},
     services::Services,
     storage::{FsStorage, StorageError, create_folder_durably},
 };
+
+pub use limits::Footprint;
 
 /// How often uploads are looked for that nobody uses any more.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
@@ -69,6 +74,19 @@ impl App {
     /// # Errors
     /// Says what cannot be used, and what to do.
     pub async fn start(config: Config) -> Result<Self, AppError> {
+        Self::assemble(config, None).await
+    }
+
+    /// Does what [`App::start`] does, and counts the lines that the log loses.
+    ///
+    /// # Errors
+    /// Says what cannot be used, and what to do.
+    pub async fn start_with_log(config: Config, log: Lines) -> Result<Self, AppError> {
+        Self::assemble(config, Some(log)).await
+    }
+
+    async fn assemble(mut config: Config, log: Option<Lines>) -> Result<Self, AppError> {
+        fit_to_machine(&mut config);
         // The port comes first: a second gateway should complain about the port and not about the data folder.
         let server = Server::listen(config.http.listen).await?;
         let address = server.address();
@@ -82,6 +100,7 @@ impl App {
         let services = Services::new(config.services, registry.clone(), plugins.clone());
         let gateway = Arc::new(Gateway::new(
             config.http,
+            log,
             registry.clone(),
             plugins,
             services,
@@ -128,8 +147,11 @@ impl App {
             .collect()
     }
 
-    /// Stops accepting, lets running requests finish for as long as the configuration allows, and ends.
+    /// Says that it is not ready for a while, stops accepting, lets running requests finish for as long as the configuration allows, and
+    /// ends.
     pub async fn stop(self) {
+        self.gateway.announce_stop();
+        tokio::time::sleep(self.gateway.config.drain).await;
         self.stop.send_replace(true);
         for task in std::iter::once(self.server).chain(self.background) {
             if let Err(error) = task.await {
@@ -138,6 +160,28 @@ impl App {
         }
         self.gateway.registry.end().await;
     }
+}
+
+/// Raises the limit on descriptors, lets no more connections in than fit into it, and says what the limits come to.
+fn fit_to_machine(config: &mut Config) {
+    let (descriptors, wanted) = (limits::raise_descriptors(), config.http.connections_max);
+    config.http.connections_max = limits::connections_that_fit(descriptors, wanted);
+    let connections = config.http.connections_max;
+    if connections < wanted {
+        tracing::warn!(
+            descriptors,
+            wanted,
+            connections,
+            "fewer connections than configured: this process may have too few file descriptors"
+        );
+    }
+    let memory_mib = Footprint::of(config).memory_bytes() >> 20;
+    tracing::info!(
+        descriptors,
+        connections,
+        memory_mib,
+        "what the limits come to together; `portolan config check` shows the parts"
+    );
 }
 
 /// Creates the data folder and takes hold of it.

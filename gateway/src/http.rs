@@ -21,7 +21,10 @@ mod uploads;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,13 +37,15 @@ use serde::Deserialize;
 use self::{error::HttpError, metrics::Metrics, request::Call, route::Route};
 use crate::{
     auth::Grants,
+    log::Lines,
     plugin_host::PluginHost,
     registry::Registry,
     services::Services,
     settings::{self, Problems},
 };
 
-pub use server::{Server, ServerError};
+use self::server::{Exhausted, Traffic};
+pub use server::{CONNECTION_BYTES_MAX, Server, ServerError};
 
 /// Where and how to serve: table `[http]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -50,12 +55,34 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Whether to listen beyond this machine although everybody may then read and write.
     pub allow_anonymous: bool,
-    /// The most connections that are open at once; further ones wait to be accepted.
+    /// The most connections that are open at once. Where they are all taken, those that have been idle for longest make room.
     pub connections_max: usize,
-    /// How long a client may take for the head of a request, and pause within a body.
+    /// The most connections from one peer: an IPv4 address, or the first 64 bits of an IPv6 address. Without it, half of all: no one
+    /// address takes every place, and a proxy in front has plenty.
+    pub connections_per_peer_max: Option<usize>,
+    /// How long a client may take for the head of a request, from its first byte on, and for the first bytes of a connection.
     #[serde(deserialize_with = "settings::time")]
-    pub idle_max: Duration,
-    /// How long running requests may take to finish when the gateway stops.
+    pub head_max: Duration,
+    /// How long a connection is kept on which nothing is asked. Proxies keep theirs for 60 or 75 seconds: who outlasts them never ends
+    /// a connection in the moment in which it is used.
+    #[serde(deserialize_with = "settings::time")]
+    pub keep_alive_max: Duration,
+    /// How long a client may pause while it sends a body or takes an answer. Clients that pack what they send as they go pause for minutes.
+    #[serde(deserialize_with = "settings::time")]
+    pub pause_max: Duration,
+    /// The least average rate of a whole transfer in bytes a second, beside one pause of `pause_max`. Zero asks for none.
+    #[serde(deserialize_with = "settings::size")]
+    pub rate_min: u64,
+    /// The most memory for bytes on their way: half for bodies that come in, half for answers that go out.
+    #[serde(deserialize_with = "settings::size")]
+    pub in_flight_bytes_max: u64,
+    /// How long a request waits for its part of that memory before its client is told to come back.
+    #[serde(deserialize_with = "settings::time")]
+    pub in_flight_wait_max: Duration,
+    /// How long the gateway goes on as before after it was told to stop, but for `/readyz`, which says no.
+    #[serde(deserialize_with = "settings::time")]
+    pub drain: Duration,
+    /// How long running requests may take to finish when the gateway stops, after `drain`.
     #[serde(deserialize_with = "settings::time")]
     pub shutdown_max: Duration,
     /// The origin that clients use, where a proxy stands in front: `https://registry.example`. Without it, what the request says.
@@ -69,7 +96,14 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
             allow_anonymous: false,
             connections_max: 4_096,
-            idle_max: seconds(60),
+            connections_per_peer_max: None,
+            head_max: seconds(60),
+            keep_alive_max: seconds(120),
+            pause_max: seconds(600),
+            rate_min: 1 << 10,
+            in_flight_bytes_max: 1 << 30,
+            in_flight_wait_max: seconds(30),
+            drain: Duration::ZERO,
             shutdown_max: seconds(30),
             origin: None,
         }
@@ -89,11 +123,34 @@ impl Config {
             problems.refuse("listen", reason);
         }
         problems.count("connections_max", self.connections_max, 16..=1_000_000);
-        problems.time("idle_max", self.idle_max, Duration::from_millis(100)..=hour);
+        if let Some(max) = self.connections_per_peer_max {
+            problems.count("connections_per_peer_max", max, 1..=1_000_000);
+        }
+        let times = [
+            ("head_max", self.head_max),
+            ("keep_alive_max", self.keep_alive_max),
+            ("pause_max", self.pause_max),
+            ("in_flight_wait_max", self.in_flight_wait_max),
+        ];
+        for (key, time) in times {
+            problems.time(key, time, Duration::from_millis(100)..=hour);
+        }
+        problems.size("rate_min", self.rate_min, 0..=1 << 30);
+        problems.size("in_flight_bytes_max", self.in_flight_bytes_max, 2 << 20..=1 << 40);
+        problems.time("drain", self.drain, Duration::ZERO..=hour);
         problems.time("shutdown_max", self.shutdown_max, Duration::ZERO..=hour);
         if let Some(reason) = self.origin.as_deref().and_then(bad_origin) {
             problems.refuse("origin", reason);
         }
+    }
+}
+
+impl Config {
+    /// Returns the most connections from one peer.
+    #[must_use]
+    pub fn connections_per_peer(&self) -> usize {
+        let half = self.connections_max.div_ceil(2);
+        self.connections_per_peer_max.unwrap_or(half).min(self.connections_max)
     }
 }
 
@@ -122,13 +179,26 @@ pub struct Gateway {
     /// What a caller may do who does not say who they are.
     pub anonymous: Grants,
     metrics: Metrics,
+    /// Where the log goes, where its lines are counted.
+    log: Option<Lines>,
+    /// Places of connections, and memory for bytes on their way.
+    traffic: Traffic,
+    /// Whether the gateway was told to stop.
+    stopping: AtomicBool,
 }
 
 impl Gateway {
     /// Puts what handlers need together.
     #[must_use]
-    pub fn new(config: Config, registry: Registry, plugins: Arc<PluginHost>, services: Services, anonymous: Grants) -> Self {
-        let metrics = Metrics::new();
+    pub fn new(
+        config: Config,
+        log: Option<Lines>,
+        registry: Registry,
+        plugins: Arc<PluginHost>,
+        services: Services,
+        anonymous: Grants,
+    ) -> Self {
+        let (metrics, traffic) = (Metrics::new(), Traffic::new(&config));
         Self {
             config,
             registry,
@@ -136,7 +206,19 @@ impl Gateway {
             services,
             anonymous,
             metrics,
+            log,
+            traffic,
+            stopping: AtomicBool::new(false),
         }
+    }
+
+    /// Says that the gateway will stop: `/readyz` says no from now on.
+    pub fn announce_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 }
 
@@ -146,7 +228,11 @@ type Answer = Result<Response<Body>, HttpError>;
 /// The router.
 async fn dispatch(gateway: &Gateway, route: Route, request: Request<Body>) -> Answer {
     let method = request.method().clone();
+    let has_memory = request.extensions().get::<Exhausted>().is_none();
     let call = Call::new(gateway, request);
+    if !has_memory {
+        return Err(server::exhausted());
+    }
     match (route, method.as_str()) {
         // Operating the gateway.
         (Route::Root, "GET" | "HEAD") => operate::root(),

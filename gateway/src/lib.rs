@@ -7,6 +7,7 @@ pub mod app;
 pub mod auth;
 pub mod config;
 pub mod http;
+pub mod log;
 pub mod metadata;
 pub mod oci;
 pub mod plugin_host;

@@ -1,15 +1,27 @@
 //! The command line: `portolan serve`, `portolan config`.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, IsTerminal, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use portolan::{
-    app::App,
+    app::{App, Footprint},
     config::{self, Config, LogFormat, Overrides},
+    log::Lines,
     plugin_host,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long the end of the program waits for the last lines of the log, and for work that cannot be called back: writes that are on their
+/// way to a disk.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+const LAST_WORK_MAX: Duration = Duration::from_secs(5);
 
 /// An OCI registry gateway that learns artifact types from WebAssembly plugins.
 #[derive(Parser)]
@@ -57,14 +69,17 @@ enum ConfigCommand {
 
 fn main() -> ExitCode {
     // The gateway compiles untrusted components in a child process, which is this program with a hidden argument.
-    if std::env::args().nth(1).as_deref() == Some(plugin_host::COMPILE_ARGUMENT) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == plugin_host::COMPILE_ARGUMENT)
+    {
         return plugin_host::compile_child();
     }
     // Clap prints help, versions and wrong usage itself; the latter ends with status 2.
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("portolan: {error:#}");
+            complain(&format!("portolan: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
@@ -85,56 +100,104 @@ fn run(command: Command) -> anyhow::Result<()> {
                 .enable_all()
                 .build()
                 .context("cannot start threads")?;
-            runtime.block_on(serve(config))
+            let served = runtime.block_on(serve(config));
+            runtime.shutdown_timeout(LAST_WORK_MAX);
+            served
         }
-        Command::Config(ConfigCommand::Default) => {
-            print!("{}", config::DEFAULT);
-            Ok(())
-        }
+        Command::Config(ConfigCommand::Default) => print(config::DEFAULT),
         Command::Config(ConfigCommand::Check { file }) => {
-            Config::load(Some(&file), Overrides::default())?;
-            println!("{} is fine", file.display());
-            Ok(())
+            let config = Config::load(Some(&file), Overrides::default())?;
+            let (file, footprint) = (file.display(), Footprint::of(&config));
+            print(&format!("{file} is fine. Its limits let the gateway take {footprint}"))
         }
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
-    init_log(&config.log)?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-    let data = config.storage.path.display().to_string();
-    let app = App::start(config).await?;
-    for reason in app.quarantined() {
-        eprintln!("portolan: not loaded: {reason}");
+/// Prints what was asked for. Whoever reads only a part of it has closed the pipe, and wants no more.
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot print"),
+        _ => Ok(()),
     }
+}
+
+/// Says what is wrong. Where that cannot be said, the status of the program says it alone.
+fn complain(text: &str) {
+    drop(io::stderr().write_all(text.as_bytes()));
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let log = begin_log(&config.log)?;
+    let mut signals = Signals::new().context("cannot wait for signals")?;
+    let data = config.storage.path.display().to_string();
+    let app = App::start_with_log(config, log.clone()).await?;
+    for reason in app.quarantined() {
+        log.add(format!("portolan: not loaded: {reason}\n").as_bytes());
+    }
+    // Whoever waits for the line below finds the reasons already there.
+    log.flush(LAST_WORDS_MAX);
     let types = app.known_types();
     let types = if types.is_empty() {
         "none, every artifact is stored generically".to_owned()
     } else {
         types.join(", ")
     };
-    println!(
-        "portolan is ready at http://{} - data in {data} - types: {types}",
+    announce(format!(
+        "portolan is ready at http://{} - data in {data} - types: {types}\n",
         app.address()
-    );
+    ));
+    signals.next().await;
+    tracing::info!("stopping: running requests may finish; a second signal ends them at once");
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        () = app.stop() => log.flush(LAST_WORDS_MAX),
+        () = signals.next() => {
+            log.add(b"portolan: ended at once by a second signal\n");
+            log.flush(LAST_WORDS_MAX);
+            // Nothing is waited for any more, not even a disk: what was acknowledged is on it.
+            std::process::exit(1);
+        }
     }
-    tracing::info!("stopping: running requests may finish");
-    app.stop().await;
     Ok(())
 }
 
+/// What asks the gateway to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Prints that the gateway is ready, on a thread of its own: whoever does not read it does not hold the gateway up.
+fn announce(line: String) {
+    std::thread::spawn(move || drop(io::stdout().write_all(line.as_bytes())));
+}
+
 /// Sends the log to standard error, as lines for people or as JSON.
-fn init_log(log: &config::Log) -> anyhow::Result<()> {
+fn begin_log(log: &config::Log) -> anyhow::Result<Lines> {
     let filter = tracing_subscriber::EnvFilter::try_new(&log.level)
         .with_context(|| format!("[log] level {:?} is not understood", log.level))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = Lines::to(io::stderr()).context("cannot start a thread for the log")?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone());
     match log.format {
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
-    Ok(())
+    // What a panic says would else be written to standard error by whoever panics, and wait for it.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(target: "panic", "{panic}")));
+    Ok(lines)
 }

@@ -34,6 +34,10 @@ use self::{checkpoints::Checkpoints, readers::Readers, reserve::Reserve, schema:
 /// What SQLite says where the index of the log cannot grow.
 const SHARED_MEMORY_FULL: i32 = rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
+/// How much memory the database keeps pages in, in bytes: 16 MiB (`cache_size`) for each of at most 16 readers, the writer, and who copies its
+/// log back.
+pub const MEMORY_BYTES_MAX: u64 = (16 + 2) * (16 << 20);
+
 /// The metadata of a registry. Cheap to clone; when the last clone is dropped, the database is closed.
 #[derive(Clone)]
 pub struct Metadata(Arc<Shared>);

@@ -34,7 +34,6 @@ use std::{
     io,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
-    thread::available_parallelism,
 };
 
 use serde_json::Value;
@@ -53,7 +52,7 @@ use crate::registry::{CodeHashes, RegistryError};
 
 pub use bounds::{Difference, Rendered};
 pub use compile::{COMPILE_ARGUMENT, compile_child};
-pub use config::{Config, FailurePolicy, LimitOverrides, Limits, PluginConfig};
+pub use config::{CALL_TRANSFERS, Config, FailurePolicy, LimitOverrides, Limits, PluginConfig};
 pub use contract::Capability;
 pub use meter::CallCounts;
 pub use plugin::{About, KnownType, PluginState, PluginStatus};
@@ -152,10 +151,7 @@ impl PluginHost {
     /// # Errors
     /// Fails where the machine does not let WebAssembly or threads be set up.
     pub fn new(config: Config, hashes: CodeHashes) -> Result<Arc<Self>, PluginHostError> {
-        let threads = config
-            .threads
-            .unwrap_or_else(|| available_parallelism().map_or(1, |cores| cores.get() - 1))
-            .max(1);
+        let threads = config.calls_max();
         let engine =
             engine::running(threads, &largest(&config)).map_err(|error| PluginHostError::Engine(format!("{error:#}")))?;
         let compiler = Compiler::new(engine.clone(), hashes, &config);

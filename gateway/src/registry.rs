@@ -41,7 +41,7 @@ pub use code_hashes::CodeHashes;
 pub use config::{Config, MissingReferences};
 pub use error::RegistryError;
 pub use hooks::{Artifact, HookError, Hooks, Judgement, Known, NoHooks, Push, Rejection, Scanned};
-pub use incoming::{Body, Chunk};
+pub use incoming::{Body, BodyError, Chunk, PART_BYTES};
 pub use manifests::{ManifestPush, Pushed};
 pub use publish::{Change, Publication, Staged};
 pub use reader::{Blob, EntryCursor, Reader};

@@ -88,3 +88,14 @@ impl Answer {
         self.header("location").to_owned()
     }
 }
+
+/// Returns the value of a metric in the text that Prometheus reads. The name comes with its labels.
+///
+/// # Panics
+/// Shows the text where the metric is not there.
+#[must_use]
+pub fn metric(text: &str, name: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = value.and_then(|value| value.parse().ok());
+    value.unwrap_or_else(|| panic!("there is no {name} in {text}"))
+}

@@ -16,7 +16,7 @@ pub mod process;
 mod raw;
 pub mod tool;
 
-pub use answer::Answer;
+pub use answer::{Answer, metric};
 pub use gateway::TestGateway;
 pub use image::{EMPTY, IMAGE_CONFIG, INDEX, MANIFEST, digest, digest512, index, manifest};
 pub use raw::{raw, truncated};

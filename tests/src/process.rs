@@ -6,8 +6,9 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::mpsc,
     time::Duration,
 };
@@ -30,6 +31,7 @@ pub struct Setup {
     under: Vec<String>,
     config: String,
     plugins: Vec<PathBuf>,
+    stderr: Option<OwnedFd>,
 }
 
 impl Setup {
@@ -58,6 +60,13 @@ impl Setup {
     #[must_use]
     pub fn plugin(mut self, file: PathBuf) -> Self {
         self.plugins.push(file);
+        self
+    }
+
+    /// Sends the gateway's log somewhere else than to a file that can be read.
+    #[must_use]
+    pub fn stderr(mut self, to: impl Into<OwnedFd>) -> Self {
+        self.stderr = Some(to.into());
         self
     }
 
@@ -99,7 +108,10 @@ impl Setup {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log_file)
+            .stderr(match &self.stderr {
+                Some(stderr) => Stdio::from(stderr.try_clone()?),
+                None => Stdio::from(log_file),
+            })
             .spawn()
             .with_context(|| format!("cannot run {}", command.get_program().display()))?;
         let output = child.stdout.take().context("the output is a pipe")?;
@@ -186,16 +198,32 @@ impl GatewayProcess {
         Ok(())
     }
 
+    /// Asks the gateway to end.
+    ///
+    /// # Errors
+    /// When the process cannot be told.
+    pub fn terminate(&self) -> anyhow::Result<()> {
+        let id = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+            .context("a process has an id")?;
+        Ok(rustix::process::kill_process(id, rustix::process::Signal::TERM)?)
+    }
+
+    /// Waits until the gateway has ended, and returns how it did.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn wait(mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait()?)
+    }
+
     /// Asks the gateway to end, and waits until it has.
     ///
     /// # Errors
     /// When it does not end well.
     pub fn stop(mut self) -> anyhow::Result<()> {
-        let id = i32::try_from(self.child.id())
-            .ok()
-            .and_then(rustix::process::Pid::from_raw)
-            .context("a process has an id")?;
-        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+        self.terminate()?;
         let status = self.child.wait()?;
         if !status.success() {
             bail!("the gateway ended with {status}; it said:\n{}", self.log());

@@ -7,13 +7,16 @@
 
 mod it {
     mod blobs;
+    mod connections;
     mod deletes;
     mod input;
     mod listings;
     mod manifests;
+    mod memory;
     mod mounts;
     mod operate;
     mod parts;
+    mod process;
     mod resources;
     mod uploads;
     mod visibility;

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::environment::Variables;
 use crate::settings::Problem;
 
-/// Words a problem with its place, for example `portolan.toml:3: [http] idle_max: 0ms is too little, the least is 100ms`.
+/// Words a problem with its place, for example `portolan.toml:3: [http] head_max: 0ms is too little, the least is 100ms`.
 pub(super) fn word(problem: &Problem, file: &Path, text: &str, variables: &Variables) -> String {
     let place = match (variables.naming(&problem.path), line(text, &problem.path)) {
         (Some(variable), _) => format!("{variable}: "),

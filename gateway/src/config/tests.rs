@@ -125,8 +125,8 @@ fn values_that_cannot_be_used_are_refused_all_at_once_with_their_places() {
 #[test]
 fn nonsense_is_refused() {
     let nonsense = [
-        "[http]\nidle_max = \"0s\"",
-        "[http]\nidle_max = \"400d\"",
+        "[http]\nhead_max = \"0s\"",
+        "[http]\npause_max = \"400d\"",
         "[http]\nshutdown_max = \"9999999999h\"",
         "[http]\norigin = \"registry.example\"",
         "[http]\norigin = \"ftp://registry.example\"",

@@ -15,7 +15,7 @@ use super::route::RouteError;
 use crate::{
     metadata::MetadataError,
     oci::{DigestError, ErrorCode, NameError},
-    registry::{Finding, RegistryError, Rejection},
+    registry::{BodyError, Finding, RegistryError, Rejection},
     storage::StorageError,
 };
 
@@ -23,6 +23,9 @@ use crate::{
 const BODY_BYTES_MAX: usize = 8_000;
 /// The most findings that an error body lists.
 const FINDINGS_MAX: usize = 50;
+
+/// When a client may come back that had to make room for others, in seconds: most requests are done in less.
+const PRESSED_RETRY_SECONDS: u32 = 5;
 
 /// An answer that says what went wrong.
 #[derive(Debug)]
@@ -159,7 +162,9 @@ impl From<RegistryError> for HttpError {
             E::UploadBusy(_) => (StatusCode::CONFLICT, ErrorCode::BlobUploadInvalid),
             E::UploadRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid),
             E::UploadLength { .. } => (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
-            E::BodyBroken(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
+            E::BodyBroken(BodyError::TooSlow(_)) => (StatusCode::REQUEST_TIMEOUT, ErrorCode::BlobUploadInvalid),
+            E::BodyBroken(BodyError::Pressed) => return Self::unavailable(message, PRESSED_RETRY_SECONDS),
+            E::BodyBroken(BodyError::Broken(_)) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
             E::DigestMismatch { .. } | E::Digest(_) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
             E::Manifest(_) | E::DescriptorSize { .. } => (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
             E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),

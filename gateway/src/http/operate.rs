@@ -4,8 +4,12 @@ use serde_json::json;
 
 use super::{
     Answer,
+    error::HttpError,
     request::{Call, answer, json},
 };
+
+/// When to ask a gateway again that stops, in seconds: another one takes its place.
+const STOPPING_RETRY_SECONDS: u32 = 5;
 
 /// `GET /`
 pub(super) fn root() -> Answer {
@@ -27,8 +31,11 @@ pub(super) fn health() -> Answer {
     Ok(json(&json!({ "status": "ok" })))
 }
 
-/// `GET /readyz`: storage and metadata can be read and written.
+/// `GET /readyz`: storage and metadata can be read and written, and the gateway was not told to stop.
 pub(super) async fn ready(call: &Call<'_>) -> Answer {
+    if call.gateway.is_stopping() {
+        return Err(HttpError::unavailable("the gateway stops", STOPPING_RETRY_SECONDS));
+    }
     call.gateway.registry.expect_ready().await?;
     Ok(json(&json!({ "status": "ready" })))
 }
@@ -36,6 +43,10 @@ pub(super) async fn ready(call: &Call<'_>) -> Answer {
 /// `GET /metrics`
 pub(super) fn metrics(call: &Call<'_>) -> Answer {
     let mut text = call.gateway.metrics.text();
+    text.push_str(&call.gateway.traffic.metrics_text());
+    if let Some(log) = &call.gateway.log {
+        text.push_str(&lost_lines(log.lost()));
+    }
     text.push_str(&call.gateway.plugins.metrics_text());
     text.push_str("# EOF\n");
     Ok(answer(
@@ -43,4 +54,12 @@ pub(super) fn metrics(call: &Call<'_>) -> Answer {
         "application/openmetrics-text; version=1.0.0; charset=utf-8",
         text,
     ))
+}
+
+/// Words how many lines of the log were lost.
+fn lost_lines(lost: u64) -> String {
+    let name = "portolan_log_lines_lost";
+    format!(
+        "# HELP {name} Lines of the log that could not be written, or not fast enough.\n# TYPE {name} counter\n{name}_total {lost}\n"
+    )
 }

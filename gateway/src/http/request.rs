@@ -16,7 +16,7 @@ use super::{Gateway, error::HttpError};
 use crate::{
     auth::Caller,
     oci::ErrorCode,
-    registry::{self, Chunk, Reader},
+    registry::{self, BodyError, Chunk, Reader},
 };
 
 /// The most items of one page, and how many a page has when the request does not say.
@@ -124,23 +124,17 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Returns the body as it comes. It breaks off where the client pauses for too long.
+    /// Returns the body as it comes. It breaks off where the client is too slow.
     pub(super) fn into_stream(self) -> registry::Body {
-        let idle_max = self.gateway.config.idle_max;
         let frames = self.body.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let stream = futures_util::stream::unfold(frames, move |mut frames| async move {
-            let next = tokio::time::timeout(idle_max, frames.0.as_mut()?.next()).await;
-            match next {
-                Ok(Some(Ok(bytes))) => Some((Ok(bytes), frames)),
-                Ok(Some(Err(error))) => Some((Err(broken(&error)), frames.ended())),
-                Ok(None) => {
+        let stream = futures_util::stream::unfold(frames, |mut frames| async move {
+            match frames.0.as_mut()?.next().await {
+                Some(Ok(bytes)) => Some((Ok(bytes), frames)),
+                Some(Err(error)) => Some((Err(broken(&error)), frames.ended())),
+                None => {
                     frames.ended();
                     None
                 }
-                Err(_) => Some((
-                    Err(format!("nothing came for {} seconds", idle_max.as_secs())),
-                    frames.ended(),
-                )),
             }
         });
         stream.boxed()
@@ -217,10 +211,12 @@ async fn read_unwanted(mut frames: BodyDataStream) {
     }
 }
 
-fn broken(error: &axum::Error) -> String {
-    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
-        .last()
-        .map_or_else(String::new, ToString::to_string)
+/// Returns why a body ended: what the connection says, else the cause at the bottom.
+fn broken(error: &axum::Error) -> BodyError {
+    let causes = || std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let said = causes().find_map(|cause| cause.downcast_ref::<BodyError>());
+    said.cloned()
+        .unwrap_or_else(|| BodyError::Broken(causes().last().map_or_else(String::new, ToString::to_string)))
 }
 
 /// Returns an answer with a body at hand.

@@ -1,7 +1,22 @@
-//! Listening, connections and stopping; the line in the log that every request gets.
+//! Listening, and the places of connections; the line in the log that every request gets.
+//!
+//! Each connection is a task of its own. Nothing that a client does or leaves undone holds a place for ever, and every wait ends when the
+//! gateway stops.
+
+mod bodies;
+mod budget;
+mod connection;
+mod exchange;
+mod first;
+mod link;
+mod pace;
+mod places;
+mod traffic;
+mod transfer;
 
 use std::{
     error::Error,
+    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -14,36 +29,38 @@ use axum::{
     body::Body,
     http::{HeaderName, HeaderValue, Request, Response, Version, header},
 };
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
+use rustix::net::sockopt;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
+    task::JoinSet,
 };
 use tracing::Instrument;
 
+use self::{
+    link::Link,
+    places::{Free, Peer, Places},
+};
 use super::{Gateway, error::HttpError, request::value, route};
+
+pub(super) use budget::Exhausted;
+pub use connection::CONNECTION_BYTES_MAX;
+pub(super) use exchange::exhausted;
+pub(super) use traffic::Traffic;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 /// How long the server waits before it accepts again after the system refused, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The most streams of one HTTP/2 connection.
-const H2_STREAMS_MAX: u32 = 200;
-/// The largest head of a request in bytes: a name of 255 bytes, some tags and tokens fit well.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// The byte that a TLS handshake begins with, and no request in HTTP.
-const TLS_HANDSHAKE: u8 = 0x16;
-/// The longest first record of a TLS handshake.
-const TLS_RECORD_BYTES_MAX: usize = 16 * 1024 + 5;
-/// What a client is told that speaks TLS.
-const SPEAK_WITHOUT_TLS: &[u8] =
-    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks HTTP without TLS.\n";
+/// After what silence a peer is asked whether it is still there, how often, and how many times in vain: one that vanished without a word is
+/// noticed after two minutes, however long it may pause.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+const PROBES: u32 = 6;
+/// What a client is told whose peer has too many connections.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nContent-Length: 45\r\nConnection: close\r\n\r\n\
+    There are too many connections from this peer";
 
 /// Why the server could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +70,7 @@ pub enum ServerError {
     InUse(SocketAddr),
     /// The address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
-    Listen(SocketAddr, std::io::Error),
+    Listen(SocketAddr, io::Error),
 }
 
 /// A server that listens.
@@ -69,7 +86,7 @@ impl Server {
     /// Says why the address cannot be listened on.
     pub async fn listen(address: SocketAddr) -> Result<Self, ServerError> {
         let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AddrInUse => ServerError::InUse(address),
+            io::ErrorKind::AddrInUse => ServerError::InUse(address),
             _ => ServerError::Listen(address, error),
         })?;
         let address = listener.local_addr().map_err(|error| ServerError::Listen(address, error))?;
@@ -84,119 +101,84 @@ impl Server {
 
     /// Serves until told to stop, then lets running requests finish for as long as the configuration allows.
     pub async fn serve(self, gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
-        let connections = Arc::new(Semaphore::new(gateway.config.connections_max));
-        let graceful = GracefulShutdown::new();
-        let protocol = protocol(gateway.config.idle_max);
+        let places = gateway.traffic.places.clone();
+        let mut connections = JoinSet::new();
         loop {
-            let Ok(permit) = connections.clone().acquire_owned().await else {
-                break;
-            };
             let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+                biased;
                 _ = stop.wait_for(|stop| *stop) => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = self.accept(&places) => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn Error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
+            let Some((free, stream, peer)) = accepted else { continue };
+            let link = Link::new();
+            let Some(place) = places.take(free, peer, &link) else {
+                refuse(&stream);
+                continue;
             };
-            prepare(&stream, gateway.config.idle_max);
-            let (gateway, protocol, watcher, mut stop) = (gateway.clone(), protocol.clone(), graceful.watcher(), stop.clone());
-            tokio::spawn(async move {
-                let first = tokio::select! {
-                    first = first_byte(&stream, gateway.config.idle_max) => first,
-                    _ = stop.wait_for(|stop| *stop) => None,
-                };
-                match first {
-                    None => return,
-                    Some(TLS_HANDSHAKE) => return refuse_tls(stream).await,
-                    Some(_) => {}
-                }
-                let service = service_fn(move |request| handle(gateway.clone(), request));
-                let connection = watcher.watch(protocol.serve_connection(TokioIo::new(stream), service).into_owned());
-                // A client that goes away or breaks the protocol ends its own connection; its requests were logged.
-                if let Err(error) = connection.await {
-                    tracing::debug!(error, "a connection ended early");
-                }
-                drop(permit);
+            prepare(&stream);
+            let serve = connection::serve(gateway.clone(), stream, link, stop.clone());
+            connections.spawn(async move {
+                serve.await;
+                drop(place);
             });
         }
         drop(self.listener);
         let shutdown_max = gateway.config.shutdown_max;
-        if tokio::time::timeout(shutdown_max, graceful.shutdown()).await.is_err() {
+        let ended = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(shutdown_max, ended).await.is_err() {
             tracing::warn!(
                 "requests were still running after {} seconds and are cut off",
                 shutdown_max.as_secs()
             );
+            connections.shutdown().await;
+        }
+    }
+
+    /// Accepts a connection once there is a place for it.
+    async fn accept(&self, places: &Places) -> Option<(Free, TcpStream, Peer)> {
+        let free = places.free().await?;
+        match self.listener.accept().await {
+            Ok((stream, address)) => Some((free, stream, address.ip().into())),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn Error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                None
+            }
         }
     }
 }
 
-/// Sets what every connection needs: answers leave at once, and a peer that does not take them does not keep us for ever.
-fn prepare(stream: &TcpStream, idle_max: Duration) {
-    let millis = u32::try_from(idle_max.as_millis()).unwrap_or(u32::MAX);
-    let set = stream
-        .set_nodelay(true)
-        .and_then(|()| Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?));
-    if let Err(error) = set {
+/// Sets what every connection needs: answers leave at once, and a peer that vanished is noticed.
+fn prepare(stream: &TcpStream) {
+    let set = || -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        sockopt::set_socket_keepalive(stream, true)?;
+        sockopt::set_tcp_keepidle(stream, PROBE_AFTER)?;
+        sockopt::set_tcp_keepintvl(stream, PROBE_INTERVAL)?;
+        Ok(sockopt::set_tcp_keepcnt(stream, PROBES)?)
+    };
+    if let Err(error) = set() {
         tracing::debug!(error = &error as &dyn Error, "a socket option could not be set");
     }
 }
 
-/// Waits for the first byte of a connection, which stays there to be read. Returns nothing where none comes.
-async fn first_byte(stream: &TcpStream, idle_max: Duration) -> Option<u8> {
-    let mut first = [0];
-    match tokio::time::timeout(idle_max, stream.peek(&mut first)).await {
-        Ok(Ok(1..)) => first.first().copied(),
-        _ => None,
-    }
-}
-
-/// Tells a client that speaks TLS that nobody does here. Many try it first, know this answer and go on without; a connection that
-/// just ends looks to them like trouble of the network, and they try again and again.
-async fn refuse_tls(mut stream: TcpStream) {
-    let mut hello = vec![0; TLS_RECORD_BYTES_MAX];
-    // What is not read would turn the answer into a reset.
-    let answered = async {
-        let _greeting_bytes = stream.read(&mut hello).await?;
-        stream.write_all(SPEAK_WITHOUT_TLS).await?;
-        stream.shutdown().await
-    };
-    if let Err(error) = answered.await {
+/// Tells a client that its peer has too many connections. An empty socket takes that much at once; what it does not take is not worth a wait.
+fn refuse(stream: &TcpStream) {
+    if let Err(error) = stream.try_write(TOO_MANY) {
         tracing::debug!(
             error = &error as &dyn Error,
-            "a client could not be told that nobody speaks TLS here"
+            "a client could not be told that it has too many connections"
         );
     }
 }
 
-/// Speaks HTTP/1.1 or, where the client begins so, HTTP/2 without TLS.
-fn protocol(idle_max: Duration) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(idle_max)
-        .max_buf_size(HEAD_BYTES_MAX.max(512 * 1024));
-    let mut http2 = builder.http2();
-    http2
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(H2_STREAMS_MAX)
-        .max_header_list_size(HEAD_BYTES_MAX as u32);
-    http2.keep_alive_interval(idle_max / 2).keep_alive_timeout(idle_max / 2);
-    builder
-}
-
 /// Answers one request: finds what is meant, counts it, logs it.
-async fn handle(gateway: Arc<Gateway>, request: Request<Incoming>) -> Result<Response<Body>, std::convert::Infallible> {
+async fn handle(gateway: Arc<Gateway>, request: Request<Body>) -> Response<Body> {
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
     let begin = Instant::now();
     let id = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let request = request.map(Body::new);
-    Ok(answer(&gateway, request, begin, id).await)
+    answer(&gateway, request, begin, id).await
 }
 
 async fn answer(gateway: &Gateway, request: Request<Body>, begin: Instant, id: u64) -> Response<Body> {

@@ -226,7 +226,8 @@ pub fn compile_child() -> ExitCode {
     match compile_in_child() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            // A parent that is gone hears nothing any more.
+            drop(writeln!(io::stderr(), "{error}"));
             ExitCode::FAILURE
         }
     }

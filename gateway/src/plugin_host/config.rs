@@ -1,6 +1,6 @@
 //! What an operator can set about plugins: table `[plugins]`.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, thread::available_parallelism, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -64,6 +64,29 @@ impl Default for Config {
             compile_time_max: Duration::from_secs(120),
             compile_program: None,
         }
+    }
+}
+
+/// How many times what a guest may pass at once is held while it runs: what it was given, and what it returns.
+pub const CALL_TRANSFERS: u64 = 2;
+
+impl Config {
+    /// Returns how many calls run at once.
+    #[must_use]
+    pub fn calls_max(&self) -> usize {
+        let but_one = || available_parallelism().map_or(1, |cores| cores.get() - 1);
+        self.threads.unwrap_or_else(but_one).max(1)
+    }
+
+    /// Returns the memory in bytes that one call may take, whichever plugin it is for.
+    #[must_use]
+    pub fn call_bytes_max(&self) -> u64 {
+        let plugins = self.per_plugin.values().map(|plugin| self.limits.with(&plugin.limits));
+        let bytes = |limits: Limits| {
+            let transfers = limits.transfer_bytes_max.saturating_mul(CALL_TRANSFERS);
+            limits.memory_bytes_max.saturating_add(transfers)
+        };
+        plugins.chain([self.limits]).map(bytes).max().unwrap_or_default()
     }
 }
 

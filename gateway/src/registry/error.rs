@@ -1,6 +1,6 @@
 //! Why the registry could not do what was asked. Statuses are the business of `http`.
 
-use super::Rejection;
+use super::{BodyError, Rejection};
 use crate::{
     metadata::{MetadataError, Refused},
     oci::{Digest, DigestError, ManifestError, Reference, Repository, Tag},
@@ -47,7 +47,7 @@ pub enum RegistryError {
     },
     /// The body broke off. What arrived is kept in the session.
     #[error("the body broke off: {0}")]
-    BodyBroken(String),
+    BodyBroken(BodyError),
     /// As many upload sessions hold bytes as the gateway keeps, and none of them has paused for long.
     #[error("too many uploads are open; try again in {retry_after_seconds} seconds")]
     UploadsFull {

@@ -9,12 +9,29 @@ use crate::{
     storage::{PIECE_BYTES_MAX, Storage, StorageError},
 };
 
-/// The body of an upload, as it arrives. An error means that it broke off, and says how.
-pub type Body = BoxStream<'static, Result<Bytes, String>>;
+/// The body of an upload, as it arrives.
+pub type Body = BoxStream<'static, Result<Bytes, BodyError>>;
+
+/// Why a body ended before its end.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BodyError {
+    /// The connection broke, or what came is not what the protocol asks for.
+    #[error("{0}")]
+    Broken(String),
+    /// The client paused for too long, or was too slow over the whole body.
+    #[error("{0}")]
+    TooSlow(String),
+    /// Others wait for the memory that this body holds, and it came slower than theirs would.
+    #[error("the gateway needs the memory for clients that send faster; repeat the request")]
+    Pressed,
+}
 
 /// How many bytes are gathered before they are written, and the largest content that is written at one go. Four pieces of the storage
 /// make few hops to the writing threads while an upload holds little memory.
-const PART_BYTES: usize = 4 * PIECE_BYTES_MAX;
+pub const PART_BYTES: usize = 4 * PIECE_BYTES_MAX;
+
+/// Pieces up to this size are put together. To copy a longer one costs more than to remember it.
+const SHORT_BYTES_MAX: usize = 16 << 10;
 
 /// What a request sends.
 pub struct Chunk {
@@ -91,7 +108,7 @@ impl Incoming {
             }
             self.hasher.update(&piece);
             self.offset = size;
-            self.tail.push(piece);
+            gather(&mut self.tail, piece);
             if self.tail_bytes() >= PART_BYTES.max(storage.part_bytes_min()) {
                 self.flush(storage).await?;
             }
@@ -141,6 +158,18 @@ impl Incoming {
     }
 }
 
+/// Adds a piece to others. Short ones are put together, each time into one at least twice as long: however few bytes come at once, there are
+/// few pieces, and each byte is copied a few times at most.
+fn gather(pieces: &mut Vec<Bytes>, piece: Bytes) {
+    let mut last = piece;
+    while last.len() < SHORT_BYTES_MAX
+        && let Some(before) = pieces.pop_if(|before| before.len() <= last.len())
+    {
+        last = [before, last].concat().into();
+    }
+    pieces.push(last);
+}
+
 /// Reads content that is known to fit into one part, and checks its length and digest.
 pub(super) async fn take_small(digest: &Digest, mut chunk: Chunk) -> Result<Vec<Bytes>, RegistryError> {
     let said = chunk.length.unwrap_or_default();
@@ -156,7 +185,7 @@ pub(super) async fn take_small(digest: &Digest, mut chunk: Chunk) -> Result<Vec<
             break;
         }
         hasher.update(&piece);
-        content.push(piece);
+        gather(&mut content, piece);
     }
     if got != said {
         return Err(RegistryError::UploadLength { said, got });
@@ -174,5 +203,31 @@ fn expect_digest(expected: &Digest, hasher: Hasher) -> Result<(), RegistryError>
             expected: expected.clone(),
             actual,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_pieces_remain_of_many_short_ones() {
+        let content: Vec<u8> = (0..200_000_usize).map(|at| (at % 251) as u8).collect();
+        for length in [1, 3, 1_000, 100_000] {
+            let mut pieces = Vec::new();
+            for piece in content.chunks(length) {
+                gather(&mut pieces, Bytes::copy_from_slice(piece));
+            }
+            assert!(pieces.len() <= 40, "{length}: {}", pieces.len());
+            assert!(pieces.concat() == content, "{length}");
+        }
+    }
+
+    #[test]
+    fn long_pieces_are_left_alone() {
+        let mut pieces = Vec::new();
+        let long = Bytes::from(vec![1; SHORT_BYTES_MAX]);
+        (0..3).for_each(|_| gather(&mut pieces, long.clone()));
+        assert!(pieces.iter().all(|piece| piece.as_ptr() == long.as_ptr()));
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::{
-    Blob, Chunk, ManifestPush, Pushed, Registry, RegistryError,
+    Blob, BodyError, Chunk, ManifestPush, Pushed, Registry, RegistryError,
     content::Pin,
     incoming::Limit,
     manifests::{Prepared, delete_command},
@@ -189,7 +189,12 @@ impl Registry {
             }
             Staged::Part { source, offset, length } => {
                 let pieces = source.stream(offset..offset.saturating_add(length)).await?;
-                (length, pieces.map(|piece| piece.map_err(|error| error.to_string())).boxed())
+                (
+                    length,
+                    pieces
+                        .map(|piece| piece.map_err(|error| BodyError::Broken(error.to_string())))
+                        .boxed(),
+                )
             }
         };
         let chunk = Chunk {

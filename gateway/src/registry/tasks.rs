@@ -14,7 +14,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc, watch};
 use tracing::Instrument;
 
-use super::{Body, Chunk, Registry, RegistryError};
+use super::{Body, BodyError, Chunk, Registry, RegistryError};
 use crate::{metadata::MetadataError, storage::StorageError};
 
 /// How many pieces of a body wait to be taken by its task: enough that both sides keep going.
@@ -40,7 +40,7 @@ impl Default for Tasks {
 /// What comes of a body.
 enum Arrival {
     Piece(Bytes),
-    Broken(String),
+    Broken(BodyError),
     End,
 }
 
@@ -137,13 +137,13 @@ fn arriving(receiver: mpsc::Receiver<Arrival>, ending: watch::Receiver<bool>) ->
         let arrival = tokio::select! {
             biased;
             arrival = receiver.recv() => arrival,
-            _ = ending.wait_for(|ending| *ending) => Some(Arrival::Broken("the gateway is stopping".to_owned())),
+            _ = ending.wait_for(|ending| *ending) => Some(Arrival::Broken(BodyError::Broken("the gateway is stopping".to_owned()))),
         };
         let piece = match arrival {
             Some(Arrival::Piece(piece)) => Ok(piece),
             Some(Arrival::Broken(how)) => Err(how),
             Some(Arrival::End) => return None,
-            None => Err("the client went away".to_owned()),
+            None => Err(BodyError::Broken("the client went away".to_owned())),
         };
         Some((piece, (receiver, ending)))
     };

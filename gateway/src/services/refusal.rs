@@ -8,7 +8,7 @@ use super::{Part, ServiceResponse};
 use crate::{
     oci::ErrorCode,
     plugin_host::Reason,
-    registry::{Finding, RegistryError, Rejection},
+    registry::{BodyError, Finding, RegistryError, Rejection},
 };
 
 /// The longest message of a refusal in bytes.
@@ -24,7 +24,8 @@ pub(super) fn reason(error: &RegistryError) -> Option<Reason> {
         E::ManifestUnknown(..) => (404, ErrorCode::ManifestUnknown),
         E::BlobUnknown(..) => (404, ErrorCode::BlobUnknown),
         E::UploadLength { .. } => (400, ErrorCode::SizeInvalid),
-        E::BodyBroken(_) => (400, ErrorCode::BlobUploadInvalid),
+        E::BodyBroken(BodyError::TooSlow(_)) => (408, ErrorCode::BlobUploadInvalid),
+        E::BodyBroken(BodyError::Broken(_)) => (400, ErrorCode::BlobUploadInvalid),
         E::DigestMismatch { .. } | E::Digest(_) => (400, ErrorCode::DigestInvalid),
         E::Manifest(_) | E::DescriptorSize { .. } | E::TooManyTags(_) => (400, ErrorCode::ManifestInvalid),
         E::TooLarge { .. } => (413, ErrorCode::SizeInvalid),
@@ -32,7 +33,8 @@ pub(super) fn reason(error: &RegistryError) -> Option<Reason> {
         E::Moved(..) => (409, ErrorCode::ManifestInvalid),
         E::Denied(_) => (403, ErrorCode::Denied),
         E::Rejected(rejection) => return rejected(rejection),
-        E::UploadUnknown(_)
+        E::BodyBroken(BodyError::Pressed)
+        | E::UploadUnknown(_)
         | E::UploadBusy(_)
         | E::UploadRange { .. }
         | E::UploadsFull { .. }

@@ -8,7 +8,7 @@ use portolan::{
     auth::{Caller, Grants},
     metadata::Metadata,
     oci::{Algorithm, Digest, Repository},
-    registry::{Chunk, Config, NoHooks, Registry, RegistryError},
+    registry::{BodyError, Chunk, Config, NoHooks, Registry, RegistryError},
     storage::MemoryStorage,
 };
 
@@ -35,7 +35,7 @@ fn repository() -> Repository {
 /// Returns a chunk that comes in pieces, and breaks off where it does not say how long it is.
 fn chunk(bytes: &Bytes, breaks_off: bool) -> Chunk {
     let pieces: Vec<_> = bytes.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    let end = breaks_off.then(|| Err("the connection was closed".to_owned()));
+    let end = breaks_off.then(|| Err(BodyError::Broken("the connection was closed".to_owned())));
     Chunk {
         start: None,
         length: None,

@@ -273,7 +273,7 @@ async fn a_chunk_that_says_where_it_goes_on_takes_over_from_a_stalled_one() {
 
 #[tokio::test]
 async fn a_slow_client_is_given_up_and_what_arrived_is_kept() {
-    let gateway = TestGateway::with_config("[http]\nidle_max = \"200ms\"\n").await;
+    let gateway = TestGateway::with_config("[http]\npause_max = \"200ms\"\n").await;
     let location = begin(&gateway, "").await;
     let body = futures_util::stream::unfold(true, |first| async move {
         if !first {
@@ -282,7 +282,7 @@ async fn a_slow_client_is_given_up_and_what_arrived_is_kept() {
         Some((Ok::<_, std::io::Error>("0123"), false))
     });
     let answer = gateway.send("PATCH", &location, &[], reqwest::Body::wrap_stream(body)).await;
-    answer.expect_error(400, "BLOB_UPLOAD_INVALID", "nothing came for");
+    answer.expect_error(408, "BLOB_UPLOAD_INVALID", "nothing came for");
     assert_eq!(gateway.get(&location).await.expect(204).header("range"), "0-3");
 }
 

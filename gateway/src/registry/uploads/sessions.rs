@@ -13,7 +13,7 @@ use super::ids::Ids;
 use crate::{
     oci::Digest,
     registry::{
-        Body, Chunk, RegistryError,
+        Body, BodyError, Chunk, RegistryError,
         in_use::{InUse, Use},
     },
 };
@@ -152,7 +152,7 @@ impl Held {
         let next = |(mut body, mut phase): (Body, watch::Receiver<Phase>)| async move {
             let next = tokio::select! {
                 biased;
-                _ = phase.wait_for(|phase| *phase == Phase::Cut) => Some(Err("another request goes on with this upload".to_owned())),
+                _ = phase.wait_for(|phase| *phase == Phase::Cut) => Some(Err(taken_over())),
                 next = body.next() => next,
             };
             next.map(|piece| (piece, (body, phase)))
@@ -165,6 +165,10 @@ impl Held {
     pub(super) fn received(&self) {
         self.slot.phase.send_replace(Phase::Working);
     }
+}
+
+fn taken_over() -> BodyError {
+    BodyError::Broken("another request goes on with this upload".to_owned())
 }
 
 impl Drop for Held {

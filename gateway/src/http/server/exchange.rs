@@ -1,0 +1,116 @@
+//! One request and its answer, with the memory that both need.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    body::{Body, HttpBody},
+    http::{Method, Request, Response, request::Parts},
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use hyper::{body::Incoming, service::Service};
+
+use super::{
+    bodies::{Coming, Going, SMALL_BYTES_MAX},
+    budget::Exhausted,
+    link::{Link, Running},
+    pace::Patience,
+    transfer::Transfer,
+};
+use crate::{
+    http::{Gateway, error::HttpError},
+    registry::PART_BYTES,
+};
+
+/// When a client may come back that found no memory, in seconds: most requests are done in less.
+const RETRY_SECONDS: u32 = 5;
+
+/// Answers the requests of one connection.
+pub(super) struct Exchange {
+    gateway: Arc<Gateway>,
+    link: Arc<Link>,
+}
+
+impl Exchange {
+    pub(super) fn new(gateway: Arc<Gateway>, link: Arc<Link>) -> Self {
+        Self { gateway, link }
+    }
+}
+
+impl Service<Request<Incoming>> for Exchange {
+    type Response = Response<Going>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Going>, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        exchange(self.gateway.clone(), self.link.run(), request).map(Ok).boxed()
+    }
+}
+
+async fn exchange(gateway: Arc<Gateway>, running: Running, request: Request<Incoming>) -> Response<Going> {
+    let (coming_memory, going_memory) = (gateway.traffic.coming.clone(), gateway.traffic.going.clone());
+    let patience = Patience::of(&gateway.config);
+    let (sending, coming) = (Transfer::current(patience), Transfer::new(patience));
+    let (mut head, body) = request.into_parts();
+    // A large head is there already: without room for it there is none to answer it.
+    let large_head = Some(head_bytes(&head)).filter(|bytes| *bytes > SMALL_BYTES_MAX);
+    let held = large_head.map(|bytes| coming_memory.try_reserve(bytes));
+    if let Some(None) = held {
+        head.extensions.insert(Exhausted);
+    }
+    // Nothing of a body is read before there is room for what its handler holds of it.
+    let reserved = match needs(&head.method, &body, gateway.registry.config().manifest_bytes_max) {
+        Some(bytes) => match coming_memory.reserve(bytes).await {
+            Ok(reserved) => Some((reserved, coming_memory.hold(coming.clone()))),
+            Err(Exhausted) => {
+                head.extensions.insert(Exhausted);
+                None
+            }
+        },
+        None => None,
+    };
+    let request = Request::from_parts(head, Body::new(Coming::new(body, coming)));
+    let response = super::handle(gateway, request).await;
+    drop((reserved, held));
+    let reserved = match Going::needs(response.body()) {
+        Some(bytes) => going_memory.reserve(bytes).await.map(Some),
+        None => Ok(None),
+    };
+    match reserved {
+        Ok(reserved) => response.map(|body| Going::new(body, &going_memory, reserved, &sending, running)),
+        Err(Exhausted) => {
+            tracing::warn!("an answer was given up: no memory for it became free in time");
+            exhausted()
+                .into_response()
+                .map(|body| Going::new(body, &going_memory, None, &sending, running))
+        }
+    }
+}
+
+/// Returns how many bytes the names and values of a head have, and what it asks for.
+fn head_bytes(head: &Parts) -> u64 {
+    let lines = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    (target + lines.sum::<usize>()) as u64
+}
+
+/// Returns how much memory a request may need for its body: manifests are held as a whole, blobs in parts.
+fn needs(method: &Method, body: &Incoming, manifest_bytes_max: u64) -> Option<u64> {
+    if body.is_end_stream() {
+        return None;
+    }
+    let part = PART_BYTES as u64;
+    match body.size_hint().exact() {
+        Some(bytes) if bytes <= SMALL_BYTES_MAX => None,
+        Some(bytes) if bytes <= manifest_bytes_max.max(part) => Some(bytes),
+        None if method == Method::PUT => Some(manifest_bytes_max.max(part)),
+        _ => Some(part),
+    }
+}
+
+/// Words that there is no memory for a request.
+pub(in crate::http) fn exhausted() -> HttpError {
+    HttpError::unavailable(
+        "the gateway has no memory for this request now; repeat it later",
+        RETRY_SECONDS,
+    )
+}
