@@ -5,7 +5,6 @@
 
 mod code;
 mod digest;
-mod json;
 mod manifest;
 mod media_type;
 mod name;

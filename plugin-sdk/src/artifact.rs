@@ -137,7 +137,8 @@ impl Artifact {
         self.handle.layers().into_iter().map(Into::into).collect()
     }
 
-    /// Returns the manifests of an index in its order. An image manifest has none.
+    /// Returns what an index names, in its order: manifests, and blobs where the media type is none of a manifest, as in exported build
+    /// caches. An image manifest has none.
     pub fn children(&self) -> Vec<Descriptor> {
         self.handle.children().into_iter().map(Into::into).collect()
     }
@@ -152,10 +153,10 @@ impl Artifact {
         self.handle.subject().map(Into::into)
     }
 
-    /// Opens the config or a layer by digest.
+    /// Opens the config, a layer, or a blob that an index names, by digest.
     ///
     /// Fails with [`Error::ABSENT`] where the repository does not hold the blob, and with [`Error::NOT_FOUND`] where the manifest
-    /// does not name the digest as config or layer.
+    /// does not name the digest as a blob.
     pub fn open(&self, digest: &str) -> Result<Blob, Error> {
         Ok(Blob::of(self.handle.open(digest)?))
     }
@@ -163,7 +164,8 @@ impl Artifact {
     /// Opens a manifest of an index by digest, at most 8 levels below the artifact that was handed in.
     ///
     /// Fails with [`Error::ABSENT`] where the repository does not hold the child, with [`Error::NOT_FOUND`] where the index does
-    /// not name the digest, and with [`Error::LIMIT`] below the deepest level.
+    /// not name the digest as a manifest, with [`Error::INVALID`] where the child was stored under laxer rules and can be read in more
+    /// than one way, and with [`Error::LIMIT`] below the deepest level.
     pub fn open_child(&self, digest: &str) -> Result<Self, Error> {
         Ok(Self::of(self.handle.open_child(digest)?))
     }

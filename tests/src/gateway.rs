@@ -97,6 +97,13 @@ impl TestGateway {
         self.run().await;
     }
 
+    /// Stops the gateway for good.
+    pub async fn stop(mut self) {
+        if let Some(app) = self.app.take() {
+            app.stop().await;
+        }
+    }
+
     /// Changes the configuration and restarts.
     pub async fn reconfigure(&mut self, config: &str) {
         config.clone_into(&mut self.config);

@@ -14,9 +14,9 @@ use super::{
     request::{Call, answer, json, value},
 };
 use crate::{
-    oci::{Digest, ErrorCode, Reference, Repository, Tag},
+    oci::{Digest, ErrorCode, Manifest, Reference, Repository, Tag},
     plugin_host::{CallError, KnownType, ViewSpec},
-    registry::{Artifact, ArtifactRecord, Finding, Reader, SARIF_MEDIA_TYPE, sarif},
+    registry::{Artifact, ArtifactRecord, Finding, Reader, RegistryError, SARIF_MEDIA_TYPE, sarif},
 };
 
 /// The most related manifests that are listed with an artifact. `/referrers/` pages through all.
@@ -27,17 +27,24 @@ const OPTIONS_MAX: usize = 64;
 /// `GET /v2/{repository}/_portolan/artifacts/{reference}`
 pub(super) fn artifact(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
     let reader = call.reader();
-    let artifact = reader.open(repository, reference)?;
-    let record = reader.artifact(repository, &artifact.digest)?;
+    let digest = reader.manifest_head(repository, reference)?.digest;
+    let record = reader.artifact(repository, &digest)?;
+    // What was stored under laxer rules is shown as far as that goes without reading it.
+    let (manifest, unreadable) = match reader.open(repository, &Reference::Digest(digest.clone())) {
+        Ok(artifact) => (Some(artifact.manifest), None),
+        Err(error @ RegistryError::Unreadable { .. }) => (None, Some(error.to_string())),
+        Err(error) => return Err(error.into()),
+    };
     let known = call.gateway.plugins.known(&record.candidates);
-    let base = format!("/v2/{repository}/_portolan/artifacts/{}", artifact.digest);
-    let views = known.as_ref().map_or_else(Vec::new, |known| views(known, &base));
+    let base = format!("/v2/{repository}/_portolan/artifacts/{digest}");
+    let shown = known.as_ref().filter(|_| manifest.is_some());
+    let views = shown.map_or_else(Vec::new, |known| views(known, &base));
     let commands = known
         .as_ref()
         .map_or_else(Vec::new, |known| commands(known, call, repository, reference, &record));
     Ok(json(&json!({
         "repository": repository.as_str(),
-        "digest": artifact.digest,
+        "digest": digest,
         "mediaType": record.head.media_type.as_str(),
         "size": record.head.size,
         "tags": record.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
@@ -45,7 +52,7 @@ pub(super) fn artifact(call: &Call<'_>, repository: &Repository, reference: &Ref
         "candidates": record.candidates,
         "plugin": known.as_ref().map(|known| json!({ "name": known.plugin, "version": known.version, "title": known.title })),
         "entry": entry(&record),
-        "failure": record.failure,
+        "failure": unreadable.as_ref().or(record.failure.as_ref()),
         "views": views,
         "findings": {
             "validate": by_severity(&record.validated),
@@ -53,7 +60,7 @@ pub(super) fn artifact(call: &Call<'_>, repository: &Repository, reference: &Ref
             "url": format!("{base}/findings"),
         },
         "commands": commands,
-        "references": references(&reader, &artifact, &record)?,
+        "references": references(&reader, repository, manifest.as_deref(), &record)?,
     })))
 }
 
@@ -221,19 +228,22 @@ fn by_severity(findings: &[Finding]) -> Value {
 }
 
 /// Returns what the artifact points to and what points to it, as far as the caller may see it.
-fn references(reader: &Reader, artifact: &Artifact, record: &ArtifactRecord) -> Result<Value, HttpError> {
-    let (repository, digest) = (&artifact.repository, &artifact.digest);
+fn references(
+    reader: &Reader,
+    repository: &Repository,
+    manifest: Option<&Manifest>,
+    record: &ArtifactRecord,
+) -> Result<Value, HttpError> {
+    let digest = &record.head.digest;
     let mut to: Vec<Value> = record
         .entry
         .iter()
         .flat_map(|entry| entry.references.iter().map(|reference| json!(reference)))
         .collect();
-    let manifest = &artifact.manifest;
-    let named = manifest
-        .subject
-        .iter()
-        .map(|subject| ("subject", subject))
-        .chain(manifest.manifests.iter().map(|child| ("manifest", child)));
+    let named = manifest.into_iter().flat_map(|manifest| {
+        let children = manifest.children().map(|child| ("manifest", child));
+        manifest.subject.iter().map(|subject| ("subject", subject)).chain(children)
+    });
     to.extend(named.take(RELATED_MAX).map(|(kind, descriptor)| {
         json!({ "kind": kind, "target": format!("{repository}@{}", descriptor.digest), "digest": descriptor.digest, "mediaType": descriptor.media_type })
     }));

@@ -167,6 +167,7 @@ impl From<RegistryError> for HttpError {
             E::BodyBroken(BodyError::Broken(_)) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
             E::DigestMismatch { .. } | E::Digest(_) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
             E::Manifest(_) | E::DescriptorSize { .. } => (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
+            E::Unreadable { .. } => (StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::ManifestInvalid),
             E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
             E::Missing { .. } => (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown),
             E::TooManyTags(_) => (StatusCode::URI_TOO_LONG, ErrorCode::ManifestInvalid),

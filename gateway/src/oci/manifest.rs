@@ -1,18 +1,24 @@
 //! Manifests: what a pushed document says about itself, read once and without trusting it.
 //!
 //! The bytes stay what they were; nothing here is ever written back. Unknown members are allowed everywhere, as the image
-//! specification demands, and are handed to plugins as they came.
+//! specification demands, and are handed to plugins as the text that they came as. What is kept of a manifest takes a few times its
+//! size: its texts once, below 400 bytes for each of its descriptors and below 200 for each of its annotations, both of which are limited
+//! in number.
+
+mod read;
+mod strict;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
-
-use super::{Digest, MediaType, json::NoDuplicates, media_types as types};
+use self::{read::Document, strict::Counts};
+use super::{Digest, MediaType, media_types as types};
 
 /// The longest list of candidates for dispatch that is kept of one manifest. Real artifacts have fewer than ten.
 pub const MANIFEST_CANDIDATES_MAX: usize = 64;
 /// The most descriptors one manifest may name. At 4 MiB a manifest has room for about 20 000 of the shortest.
 const DESCRIPTORS_MAX: usize = 20_000;
+/// The most annotations of a manifest and all its descriptors together. 20 000 descriptors leave room for three each at 4 MiB.
+const ANNOTATIONS_MAX: usize = 60_000;
 /// The manifest types that are stored.
 const KNOWN_TYPES: [&str; 4] = [
     types::OCI_MANIFEST,
@@ -67,11 +73,13 @@ pub enum ManifestError {
     /// There are too many descriptors.
     #[error("the manifest names {0} descriptors; at most {DESCRIPTORS_MAX} are allowed")]
     Descriptors(usize),
+    /// There are too many annotations.
+    #[error("the manifest and its descriptors have {0} annotations; at most {ANNOTATIONS_MAX} are allowed")]
+    Annotations(usize),
 }
 
 /// Content that a manifest names.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Descriptor {
     /// The media type of the content.
     pub media_type: String,
@@ -80,14 +88,12 @@ pub struct Descriptor {
     /// The size of the content in bytes.
     pub size: u64,
     /// The artifact type, where the descriptor gives one.
-    #[serde(default)]
     pub artifact_type: Option<String>,
     /// The annotations.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
-    /// Every other member: `platform`, `urls`, `data` and whatever the specification will add.
-    #[serde(flatten)]
-    pub other: serde_json::Map<String, serde_json::Value>,
+    /// Every other member: `platform`, `urls`, `data` and whatever the specification will add, as the text of a JSON object. Empty where
+    /// there is none.
+    pub other: String,
 }
 
 /// The two kinds of manifest.
@@ -95,7 +101,7 @@ pub struct Descriptor {
 pub enum ManifestKind {
     /// Names a config and layers.
     Image,
-    /// Names other manifests.
+    /// Names other manifests, and sometimes blobs.
     Index,
 }
 
@@ -112,7 +118,7 @@ pub struct Manifest {
     pub config: Option<Descriptor>,
     /// The layers of an image manifest.
     pub layers: Vec<Descriptor>,
-    /// The manifests of an index.
+    /// What an index names: manifests, and blobs where the media type is none of a manifest.
     pub manifests: Vec<Descriptor>,
     /// The manifest that this one refers to.
     pub subject: Option<Descriptor>,
@@ -120,29 +126,10 @@ pub struct Manifest {
     pub annotations: BTreeMap<String, String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    schema_version: Option<u32>,
-    media_type: Option<String>,
-    artifact_type: Option<String>,
-    config: Option<Descriptor>,
-    layers: Option<Vec<Descriptor>>,
-    manifests: Option<Vec<Descriptor>>,
-    subject: Option<Descriptor>,
-    #[serde(default, deserialize_with = "null_as_default")]
-    annotations: BTreeMap<String, String>,
-}
-
-/// Reads `null` as the default: some tools write `"annotations": null`.
-fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
 impl Manifest {
-    /// Reads a manifest.
+    /// Reads a manifest that is pushed.
     ///
-    /// `content_type` is the header of the push or the stored type; where it is absent, the document's own `mediaType` counts.
+    /// `content_type` is the header of the push; where it is absent, the document's own `mediaType` counts.
     ///
     /// # Errors
     /// Says what is wrong with the document, in words for the person who pushed it.
@@ -157,15 +144,42 @@ impl Manifest {
         {
             return Err(ManifestError::Schema1);
         }
-        let text = std::str::from_utf8(bytes).map_err(|error| ManifestError::Json(format!("it is not UTF-8: {error}")))?;
-        serde_json::from_str::<NoDuplicates>(text).map_err(|error| ManifestError::Json(error.to_string()))?;
-        let document: Document = serde_json::from_str(text).map_err(|error| ManifestError::Json(error.to_string()))?;
+        let text = text_of(bytes)?;
+        let Counts {
+            descriptors,
+            annotations,
+        } = strict::look(text).map_err(unreadable)?;
+        if descriptors > DESCRIPTORS_MAX {
+            return Err(ManifestError::Descriptors(descriptors));
+        }
+        if annotations > ANNOTATIONS_MAX {
+            return Err(ManifestError::Annotations(annotations));
+        }
+        Self::read(header, text)
+    }
+
+    /// Reads a manifest that was stored under its type when the rules of [`Manifest::parse`] may have been laxer: what it says is taken
+    /// as it was then, though other readers may take it differently.
+    ///
+    /// # Errors
+    /// Says why the document is no manifest.
+    pub fn stored(media_type: &MediaType, bytes: &[u8]) -> Result<Self, ManifestError> {
+        Self::read(Some(media_type.clone()), text_of(bytes)?)
+    }
+
+    fn read(header: Option<MediaType>, text: &str) -> Result<Self, ManifestError> {
+        // An array of the members' values in order would do for the reader, but for no other.
+        if !text.trim_start().starts_with('{') {
+            serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(unreadable)?;
+            return Err(ManifestError::Json("it is not a JSON object".into()));
+        }
+        let document: Document = serde_json::from_str(text).map_err(unreadable)?;
         let media_type = agree(header, document.media_type.as_deref())?;
         let kind = document.kind(&media_type)?;
         if kind == ManifestKind::Image && document.config.is_none() {
             return Err(ManifestError::ConfigMissing);
         }
-        let manifest = Self {
+        Ok(Self {
             kind,
             media_type,
             artifact_type: document.artifact_type.filter(|kind| !kind.is_empty()),
@@ -173,61 +187,99 @@ impl Manifest {
             layers: document.layers.unwrap_or_default(),
             manifests: document.manifests.unwrap_or_default(),
             subject: document.subject,
-            annotations: document.annotations,
-        };
-        match manifest.layers.len() + manifest.manifests.len() {
-            count if count > DESCRIPTORS_MAX => Err(ManifestError::Descriptors(count)),
-            _ => Ok(manifest),
-        }
+            annotations: document.annotations.unwrap_or_default().0,
+        })
     }
 
-    /// Returns the config and the layers: what is fetched as blobs.
+    /// Returns what is fetched as blobs: the config, the layers, and what an index names that is no manifest, as exported build caches do.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
-        self.config.iter().chain(&self.layers)
+        let children = self.manifests.iter().filter(|child| !child.is_manifest());
+        self.config.iter().chain(&self.layers).chain(children)
+    }
+
+    /// Returns the manifests of an index.
+    pub fn children(&self) -> impl Iterator<Item = &Descriptor> {
+        self.manifests.iter().filter(|child| child.is_manifest())
     }
 
     /// Returns the type under which referrers are listed and filtered: the artifact type, else the config's media type
     /// (distribution specification, "Listing Referrers").
     #[must_use]
     pub fn referrer_type(&self) -> Option<&str> {
-        self.artifact_type
-            .as_deref()
-            .or_else(|| self.config.as_ref().map(|config| config.media_type.as_str()))
+        self.artifact_type.as_deref().or_else(|| self.config_type())
     }
 
-    /// Returns the types that may decide which plugin is asked, the strongest first and each once.
+    /// Returns the types by which plugins and clients may tell what the artifact is, the strongest first; some occur several times.
     ///
     /// The order: `artifactType`; the config's media type, unless it is empty or a plain container image's; the annotation
     /// `org.opencontainers.artifactType`; the layers' media types; the keys of annotations, of the manifest and then of its
     /// descriptors; last, a plain image's config type, and the type of the manifest itself.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        self.special_types().chain(self.plain_types())
+    }
+
+    /// Returns the first types, each once, but always those of every plain image and index: what is kept for plugins that come later.
     #[must_use]
     pub fn candidates(&self) -> Vec<&str> {
-        let config = self.config.as_ref().map(|config| config.media_type.as_str());
-        let plain = |kind: &str| matches!(kind, types::EMPTY | types::OCI_CONFIG | types::DOCKER_CONFIG);
-        let descriptors = || self.blobs().chain(&self.manifests);
-        let all = (self.artifact_type.as_deref().into_iter())
-            .chain(config.filter(|kind| !plain(kind)))
-            .chain(self.annotations.get(ARTIFACT_TYPE_ANNOTATION).map(String::as_str))
-            .chain(self.layers.iter().map(|layer| layer.media_type.as_str()))
-            .chain(self.annotations.keys().map(String::as_str))
-            .chain(descriptors().flat_map(|descriptor| descriptor.annotations.keys().map(String::as_str)));
-        let last = config
-            .filter(|kind| plain(kind) && *kind != types::EMPTY)
-            .into_iter()
-            .chain([self.media_type.as_str()]);
         let mut found: Vec<&str> = Vec::new();
-        for (candidates, room) in [
-            (Box::new(all) as Box<dyn Iterator<Item = &str>>, MANIFEST_CANDIDATES_MAX - 2),
-            (Box::new(last), MANIFEST_CANDIDATES_MAX),
-        ] {
-            for candidate in candidates {
-                if found.len() < room && !candidate.is_empty() && !found.contains(&candidate) {
-                    found.push(candidate);
-                }
+        for candidate in self.special_types() {
+            if found.len() == MANIFEST_CANDIDATES_MAX - 2 {
+                break;
+            }
+            if !found.contains(&candidate) {
+                found.push(candidate);
+            }
+        }
+        for candidate in self.plain_types() {
+            if !found.contains(&candidate) {
+                found.push(candidate);
             }
         }
         found
     }
+
+    fn special_types(&self) -> impl Iterator<Item = &str> {
+        let descriptors = self.config.iter().chain(&self.layers).chain(&self.manifests);
+        (self.artifact_type.as_deref().into_iter())
+            .chain(self.config_type().filter(|kind| !is_plain(kind)))
+            .chain(self.annotations.get(ARTIFACT_TYPE_ANNOTATION).map(String::as_str))
+            .chain(self.layers.iter().map(|layer| layer.media_type.as_str()))
+            .chain(self.annotations.keys().map(String::as_str))
+            .chain(descriptors.flat_map(|descriptor| descriptor.annotations.keys().map(String::as_str)))
+            .filter(|kind| !kind.is_empty())
+    }
+
+    /// At most two.
+    fn plain_types(&self) -> impl Iterator<Item = &str> {
+        let config = self.config_type().filter(|kind| is_plain(kind) && *kind != types::EMPTY);
+        config.into_iter().chain([self.media_type.as_str()])
+    }
+
+    fn config_type(&self) -> Option<&str> {
+        self.config.as_ref().map(|config| config.media_type.as_str())
+    }
+}
+
+/// Says whether a config of this type says nothing about what the artifact is for.
+fn is_plain(kind: &str) -> bool {
+    matches!(kind, types::EMPTY | types::OCI_CONFIG | types::DOCKER_CONFIG)
+}
+
+impl Descriptor {
+    /// Says whether it names a manifest, which is pushed and fetched as one, and not a blob.
+    #[must_use]
+    pub fn is_manifest(&self) -> bool {
+        types::is_manifest(&self.media_type)
+    }
+}
+
+fn text_of(bytes: &[u8]) -> Result<&str, ManifestError> {
+    std::str::from_utf8(bytes).map_err(|error| ManifestError::Json(format!("it is not UTF-8: {error}")))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands behind `map_err`")]
+fn unreadable(error: serde_json::Error) -> ManifestError {
+    ManifestError::Json(error.to_string())
 }
 
 /// Settles the media type between the request and the document.
@@ -272,95 +324,4 @@ pub fn referrers_tag(digest: &Digest) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn digest() -> Digest {
-        Digest::sha256(b"")
-    }
-
-    fn parse(content_type: Option<&str>, json: &str) -> Result<Manifest, ManifestError> {
-        Manifest::parse(content_type, json.replace("$D", digest().as_str()).as_bytes())
-    }
-
-    #[test]
-    fn refuses_what_can_be_read_in_two_ways() {
-        let config = r#""config":{"mediaType":"a/b","digest":"$D","size":0}"#;
-        let oci = Some(types::OCI_MANIFEST);
-        let check = |content_type, json: &str, expected: &str| {
-            let error = parse(content_type, json).expect_err(json).to_string();
-            assert!(error.contains(expected), "{json}: {error}");
-        };
-        check(
-            oci,
-            &format!(r#"{{"schemaVersion":2,"mediaType":"{}",{config}}}"#, types::OCI_INDEX),
-            "must be the same",
-        );
-        check(
-            oci,
-            &format!(r#"{{"schemaVersion":2,{config},"layers":[],"manifests":[]}}"#),
-            "both",
-        );
-        check(
-            oci,
-            &format!(r#"{{"schemaVersion":2,{config},"manifests":[]}}"#),
-            "must not have",
-        );
-        check(Some(types::OCI_INDEX), r#"{"schemaVersion":2,"layers":[]}"#, "must not have");
-        check(oci, &format!(r#"{{"schemaVersion":2,{config},{config}}}"#), "twice");
-        check(
-            oci,
-            &format!(r#"{{"schemaVersion":2,{config},"x":{{"a":1,"a":2}}}}"#),
-            "twice",
-        );
-        check(oci, r#"{"schemaVersion":2}"#, "must have a config");
-        check(oci, r#"{"schemaVersion":1}"#, "schemaVersion");
-        check(oci, &"[".repeat(1000), "recursion");
-        check(None, "{}", "no media type");
-        check(Some(types::DOCKER_SCHEMA1_SIGNED), "{}", "obsolete");
-        check(Some("text/plain"), r#"{"schemaVersion":2}"#, "not a manifest type");
-        assert!(Manifest::parse(oci, b"\xff").unwrap_err().to_string().contains("UTF-8"));
-    }
-
-    #[test]
-    fn accepts_what_tools_really_write() {
-        let config = r#""config":{"mediaType":"application/x+json","digest":"$D","size":0}"#;
-        let manifest = parse(
-            Some(types::OCI_MANIFEST),
-            &format!(r#"{{"schemaVersion":2,{config},"layers":null,"annotations":null,"new":[1]}}"#),
-        )
-        .unwrap();
-        assert_eq!((manifest.layers.len(), manifest.kind), (0, ManifestKind::Image));
-        assert!(parse(Some(types::OCI_INDEX), r#"{"schemaVersion":2,"manifests":[]}"#).is_ok());
-    }
-
-    #[test]
-    fn candidates_come_in_the_order_of_their_strength() {
-        let manifest = parse(
-            Some(types::OCI_MANIFEST),
-            r#"{"schemaVersion":2,"artifactType":"a/1","config":{"mediaType":"a/2","digest":"$D","size":0},
-               "layers":[{"mediaType":"a/4","digest":"$D","size":0,"annotations":{"k.layer":""}},{"mediaType":"a/4","digest":"$D","size":0}],
-               "annotations":{"org.opencontainers.artifactType":"a/3","k.manifest":""}}"#,
-        );
-        let manifest = manifest.unwrap();
-        let expected = [
-            "a/1",
-            "a/2",
-            "a/3",
-            "a/4",
-            "k.manifest",
-            "org.opencontainers.artifactType",
-            "k.layer",
-            types::OCI_MANIFEST,
-        ];
-        assert_eq!(manifest.candidates(), expected);
-        let image = format!(
-            r#"{{"schemaVersion":2,"config":{{"mediaType":"{}","digest":"$D","size":0}},"layers":[]}}"#,
-            types::OCI_CONFIG
-        );
-        assert_eq!(
-            parse(Some(types::OCI_MANIFEST), &image).unwrap().candidates(),
-            [types::OCI_CONFIG, types::OCI_MANIFEST]
-        );
-    }
-}
+mod tests;

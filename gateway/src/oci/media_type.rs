@@ -23,6 +23,15 @@ pub mod media_types {
     /// The empty JSON object, the config of artifacts that need none.
     pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
+    /// Says whether content of this type is a manifest: pushed, fetched and listed as one, though obsolete ones are refused.
+    #[must_use]
+    pub fn is_manifest(media_type: &str) -> bool {
+        matches!(
+            media_type,
+            OCI_MANIFEST | OCI_INDEX | DOCKER_MANIFEST | DOCKER_LIST | DOCKER_SCHEMA1 | DOCKER_SCHEMA1_SIGNED
+        )
+    }
+
     /// Says whether content of this type may be missing because registries are not meant to distribute it (image specification,
     /// "Non-Distributable Layers", and Docker's foreign layers).
     #[must_use]

@@ -200,9 +200,9 @@ impl Plugin {
 
     /// Returns the type under which the plugin sees an artifact: the candidate that meets a claim, else the strongest.
     pub(super) fn type_of(&self, artifact: &Artifact) -> Arc<str> {
-        let candidates = artifact.manifest.candidates();
-        let claimed = candidates.iter().find(|candidate| self.claim(candidate).is_some());
-        claimed.or(candidates.first()).map_or("", |candidate| *candidate).into()
+        let manifest = &artifact.manifest;
+        let claimed = manifest.types().find(|candidate| self.claim(candidate).is_some());
+        claimed.or(manifest.types().next()).unwrap_or_default().into()
     }
 
     /// Returns an artifact as it is handed to the guest.

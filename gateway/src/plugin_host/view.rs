@@ -90,7 +90,7 @@ impl PluginHost {
 
     fn asked(&self, artifact: &Artifact, capability: Capability) -> Result<Arc<Plugin>, CallError> {
         let set = self.set();
-        let (plugin, _) = set.dispatch(artifact.manifest.candidates()).ok_or(CallError::NoPlugin)?;
+        let (plugin, _) = set.dispatch(artifact.manifest.types()).ok_or(CallError::NoPlugin)?;
         match plugin.can(capability) {
             true => Ok(plugin.clone()),
             false => Err(CallError::NoCapability {

@@ -71,6 +71,19 @@ pub enum RegistryError {
     /// The manifest is malformed.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// A manifest was stored when the rules were laxer. It is served as it is, but nobody can say what it means.
+    #[error(
+        "manifest {digest} of repository {repository} was stored under older rules and is served as it was pushed, but nothing can be \
+         told about it: {error}"
+    )]
+    Unreadable {
+        /// The repository.
+        repository: Repository,
+        /// The manifest.
+        digest: Digest,
+        /// What is wrong with it.
+        error: ManifestError,
+    },
     /// Something is larger than the configuration allows.
     #[error("{what} has {size} bytes; this gateway accepts at most {max}")]
     TooLarge {

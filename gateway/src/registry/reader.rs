@@ -172,10 +172,16 @@ impl Reader {
     /// Returns a manifest, read and with its bytes, as plugins are given it.
     ///
     /// # Errors
-    /// [`RegistryError::ManifestUnknown`] where the caller can see no such manifest.
+    /// [`RegistryError::ManifestUnknown`] where the caller can see no such manifest, [`RegistryError::Unreadable`] where today's rules would
+    /// refuse it: what a plugin says of it could be true of another reading than the one that a client takes.
     pub fn open(&self, repository: &Repository, reference: &Reference) -> Result<Artifact, RegistryError> {
         let record = self.manifest(repository, reference)?;
-        let manifest = Manifest::parse(Some(record.media_type.as_str()), &record.bytes)?;
+        let manifest = Manifest::parse(Some(record.media_type.as_str()), &record.bytes);
+        let manifest = manifest.map_err(|error| RegistryError::Unreadable {
+            repository: repository.clone(),
+            digest: record.digest.clone(),
+            error,
+        })?;
         Ok(Artifact {
             repository: repository.clone(),
             digest: record.digest,

@@ -27,7 +27,7 @@ pub(super) fn reason(error: &RegistryError) -> Option<Reason> {
         E::BodyBroken(BodyError::TooSlow(_)) => (408, ErrorCode::BlobUploadInvalid),
         E::BodyBroken(BodyError::Broken(_)) => (400, ErrorCode::BlobUploadInvalid),
         E::DigestMismatch { .. } | E::Digest(_) => (400, ErrorCode::DigestInvalid),
-        E::Manifest(_) | E::DescriptorSize { .. } | E::TooManyTags(_) => (400, ErrorCode::ManifestInvalid),
+        E::Manifest(_) | E::Unreadable { .. } | E::DescriptorSize { .. } | E::TooManyTags(_) => (400, ErrorCode::ManifestInvalid),
         E::TooLarge { .. } => (413, ErrorCode::SizeInvalid),
         E::Missing { .. } => (404, ErrorCode::ManifestBlobUnknown),
         E::Moved(..) => (409, ErrorCode::ManifestInvalid),

@@ -146,7 +146,7 @@ impl artifacts::HostArtifact for State {
         let Some(digest) = named else {
             return Ok(Err(error(
                 "not-found",
-                format!("The manifest names no config or layer {}.", shown(&digest)),
+                format!("The manifest names no blob {}.", shown(&digest)),
             )));
         };
         match handle.reader.blob(&artifact.repository, &digest) {
@@ -167,7 +167,7 @@ impl artifacts::HostArtifact for State {
         }
         let parent = &handle.artifact;
         let named = digest.parse::<Digest>().ok();
-        let named = named.filter(|digest| parent.manifest.manifests.iter().any(|child| child.digest == *digest));
+        let named = named.filter(|digest| parent.manifest.children().any(|child| child.digest == *digest));
         let Some(digest) = named else {
             return Ok(Err(error(
                 "not-found",
@@ -184,7 +184,7 @@ impl artifacts::HostArtifact for State {
         self.reads.unsettled = true;
         match handle.reader.open(&parent.repository, &Reference::Digest(digest.clone())) {
             Ok(artifact) => {
-                let artifact_type = artifact.manifest.candidates().first().map_or("", |first| *first).into();
+                let artifact_type = artifact.manifest.types().next().unwrap_or_default().into();
                 let child = ArtifactHandle {
                     artifact,
                     artifact_type,
@@ -196,6 +196,7 @@ impl artifacts::HostArtifact for State {
             Err(RegistryError::ManifestUnknown(..)) => {
                 Ok(Err(error("absent", format!("The repository does not hold {digest}."))))
             }
+            Err(fault @ RegistryError::Unreadable { .. }) => Ok(Err(error("invalid", fault.to_string()))),
             Err(error) => Err(storage_fault(&error).into()),
         }
     }
@@ -207,10 +208,6 @@ impl artifacts::HostArtifact for State {
 }
 
 fn descriptor(descriptor: &oci::Descriptor) -> Descriptor {
-    let properties = match descriptor.other.is_empty() {
-        true => String::new(),
-        false => serde_json::to_string(&descriptor.other).expect("a map of JSON values is JSON"),
-    };
     Descriptor {
         media_type: descriptor.media_type.clone(),
         digest: descriptor.digest.to_string(),
@@ -221,7 +218,7 @@ fn descriptor(descriptor: &oci::Descriptor) -> Descriptor {
             .iter()
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
-        properties,
+        properties: descriptor.other.clone(),
     }
 }
 

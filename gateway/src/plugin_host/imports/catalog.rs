@@ -145,6 +145,7 @@ impl catalog::HostCatalog for State {
                 Ok(Ok(self.table.push(handle)?))
             }
             Err(RegistryError::ManifestUnknown(..) | RegistryError::RepositoryUnknown(_)) => unknown(),
+            Err(fault @ RegistryError::Unreadable { .. }) => Ok(Err(error("invalid", fault.to_string()))),
             Err(error) => Err(storage_fault(&error).into()),
         }
     }

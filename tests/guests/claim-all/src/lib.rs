@@ -84,23 +84,32 @@ struct Read {
 fn read(artifact: &Artifact) -> Result<Read, Error> {
     let mut read = Read { blobs: 0, bytes: 0 };
     for blob in artifact.config().into_iter().chain(artifact.layers()) {
-        match artifact.open(&blob.digest) {
-            Ok(blob) => {
-                read.blobs += 1;
-                read.bytes += std::io::copy(&mut blob.reader(), &mut std::io::sink()).unwrap_or_default();
-            }
-            Err(error) if error.is(Error::ABSENT) => {}
-            Err(error) => return Err(error),
-        }
+        read.blob(artifact, &blob.digest)?;
     }
     for child in artifact.children() {
         match artifact.open_child(&child.digest) {
             Ok(child) => read.bytes += child.manifest_bytes().len() as u64,
             Err(error) if error.is(Error::ABSENT) => {}
+            // An index may name blobs.
+            Err(error) if error.is(Error::NOT_FOUND) => read.blob(artifact, &child.digest)?,
             Err(error) => return Err(error),
         }
     }
     Ok(read)
+}
+
+impl Read {
+    fn blob(&mut self, artifact: &Artifact, digest: &str) -> Result<(), Error> {
+        match artifact.open(digest) {
+            Ok(blob) => {
+                self.blobs += 1;
+                self.bytes += std::io::copy(&mut blob.reader(), &mut std::io::sink()).unwrap_or_default();
+                Ok(())
+            }
+            Err(error) if error.is(Error::ABSENT) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 plugin!(ClaimAll: validator, admitter, indexer, scanner);
