@@ -45,6 +45,7 @@ pub use incoming::{Body, BodyError, Chunk, PART_BYTES};
 pub use manifests::{ManifestPush, Pushed};
 pub use publish::{Change, Publication, Staged};
 pub use reader::{Blob, EntryCursor, Reader};
+pub use referrers::ReferrersPage;
 pub use sarif::{SARIF_MEDIA_TYPE, sarif};
 pub use uploads::UploadState;
 

@@ -17,6 +17,7 @@ mod it {
     mod operate;
     mod parts;
     mod process;
+    mod referrers;
     mod resources;
     mod uploads;
     mod visibility;

@@ -68,7 +68,7 @@ pub(super) fn artifact(call: &Call<'_>, repository: &Repository, reference: &Ref
 pub(super) async fn view(call: &Call<'_>, repository: &Repository, reference: &Reference, view: &str) -> Answer {
     let reader = call.reader();
     let artifact = reader.open(repository, reference)?;
-    let options = call.query();
+    let options = call.form();
     if options.len() > OPTIONS_MAX {
         return Err(HttpError::bad_request(
             ErrorCode::Unsupported,
@@ -250,7 +250,8 @@ fn references(
     let from_index = reader.parents(repository, digest, RELATED_MAX)?.into_iter().map(|related| {
         json!({ "kind": related.kind, "target": format!("{repository}@{}", related.head.digest), "digest": related.head.digest, "mediaType": related.head.media_type.as_str() })
     });
-    let referrers = reader.referrers(repository, digest, None, None, RELATED_MAX)?.into_iter().map(|referrer| {
+    let page = reader.referrers(repository, digest, None, None, RELATED_MAX)?;
+    let referrers = page.referrers.into_iter().map(|referrer| {
         json!({ "kind": "referrer", "target": format!("{repository}@{}", referrer.digest), "digest": referrer.digest, "type": referrer.artifact_type })
     });
     Ok(json!({ "to": to, "from": from_index.chain(referrers).collect::<Vec<_>>() }))

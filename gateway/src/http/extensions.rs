@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Answer,
     error::HttpError,
-    request::{Call, json, next_link},
+    request::{Call, PAGE_MAX, json, next_link},
 };
 use crate::{
     oci::{ErrorCode, Tag},
@@ -66,8 +66,9 @@ pub(super) fn plugin(call: &Call<'_>, name: &str) -> Answer {
 /// `GET /v2/_portolan/search?q=&type=`
 pub(super) fn search(call: &Call<'_>) -> Answer {
     let refuse = |message: &str| HttpError::bad_request(ErrorCode::Unsupported, message);
-    let n = call.page()?.max(1);
-    let query = call.parameter("q").unwrap_or_default();
+    let n = call.page(PAGE_MAX)?.max(1);
+    let typed = call.form().into_iter().find(|(name, _)| name == "q");
+    let query = typed.map(|(_, query)| query).unwrap_or_default();
     if query.len() > QUERY_BYTES_MAX {
         return Err(refuse(&format!(
             "parameter q has {} bytes; at most {QUERY_BYTES_MAX} are allowed",
@@ -113,7 +114,7 @@ fn result(item: &EntryItem) -> Value {
 
 /// Answers a page of a list that is at hand, sorted by one member.
 fn paged(call: &Call<'_>, name: &str, mut items: Vec<Value>, key: &str) -> Answer {
-    let n = call.page()?;
+    let n = call.page(PAGE_MAX)?;
     let key_of = |item: &Value| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     items.sort_by_key(key_of);
     if let Some(last) = call.parameter("last") {

@@ -1,23 +1,27 @@
 //! Lists of the distribution API: repositories, tags, referrers.
 
 use axum::http::{HeaderName, HeaderValue, header};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
 
 use super::{
     Answer,
     error::HttpError,
-    request::{Call, answer, json, next_link},
+    request::{Call, PAGE_MAX, answer, json, next_link},
 };
 use crate::{
     oci::{Digest, Repository, Tag, media_types},
     registry::ReferrerRecord,
 };
 
+/// The most tags of one page: 1.3 MB of them, where each is as long as it may be.
+const TAGS_MAX: usize = 10_000;
+
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
 /// `GET /v2/_catalog`
 pub(super) fn catalog(call: &Call<'_>) -> Answer {
-    let n = call.page()?;
+    let n = call.page(PAGE_MAX)?;
     let mut repositories = call.reader().repositories("", call.parameter("last").as_deref(), n + 1)?;
     let more = repositories.len() > n;
     repositories.truncate(n);
@@ -34,7 +38,7 @@ pub(super) fn catalog(call: &Call<'_>) -> Answer {
 
 /// `GET /v2/{repository}/tags/list`
 pub(super) fn tags(call: &Call<'_>, repository: &Repository) -> Answer {
-    let n = call.page()?;
+    let n = call.page(TAGS_MAX)?;
     let mut tags = call.reader().tags(repository, call.parameter("last").as_deref(), n + 1)?;
     let more = tags.len() > n;
     tags.truncate(n);
@@ -51,30 +55,33 @@ pub(super) fn tags(call: &Call<'_>, repository: &Repository) -> Answer {
 
 /// `GET /v2/{repository}/referrers/{digest}`
 pub(super) fn referrers(call: &Call<'_>, repository: &Repository, subject: &Digest) -> Answer {
-    let n = call.page()?.max(1);
+    let n = call.page(PAGE_MAX)?.max(1);
     let wanted = call.parameter("artifactType").filter(|wanted| !wanted.is_empty());
     let after = call
         .parameter("last")
+        .filter(|last| !last.is_empty())
         .map(|last| last.parse::<Digest>())
         .transpose()
         .map_err(HttpError::from)?;
-    let mut found = call
+    let page = call
         .reader()
-        .referrers(repository, subject, wanted.as_deref(), after.as_ref(), n + 1)?;
-    let more = found.len() > n;
-    found.truncate(n);
-    let manifests: Vec<Value> = found.iter().map(descriptor).collect();
-    let index = json!({ "schemaVersion": 2, "mediaType": media_types::OCI_INDEX, "manifests": manifests });
+        .referrers(repository, subject, wanted.as_deref(), after.as_ref(), n)?;
+    let index = Index {
+        schema_version: 2,
+        media_type: media_types::OCI_INDEX,
+        manifests: page.referrers.iter().map(Listed::of).collect(),
+    };
+    let index = serde_json::to_vec(&index).expect("its keys are strings, and its raw parts are JSON");
     // Some clients compare this type to the letter.
-    let mut response = answer(200, media_types::OCI_INDEX, index.to_string());
+    let mut response = answer(200, media_types::OCI_INDEX, index);
     if wanted.is_some() {
         response
             .headers_mut()
             .insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
     }
-    if let (true, Some(last)) = (more, found.last()) {
+    if let Some(last) = page.next {
         let n = n.to_string();
-        let mut parameters = vec![("n", n.as_str()), ("last", last.digest.as_str())];
+        let mut parameters = vec![("n", n.as_str()), ("last", last.as_str())];
         parameters.extend(wanted.as_deref().map(|wanted| ("artifactType", wanted)));
         let link = next_link(&format!("/v2/{repository}/referrers/{subject}"), &parameters);
         response.headers_mut().insert(header::LINK, link);
@@ -82,23 +89,37 @@ pub(super) fn referrers(call: &Call<'_>, repository: &Repository, subject: &Dige
     Ok(response)
 }
 
-fn descriptor(referrer: &ReferrerRecord) -> Value {
-    let mut descriptor = json!({
-        "mediaType": referrer.media_type.as_str(),
-        "digest": referrer.digest,
-        "size": referrer.size,
-    });
-    if let Some(descriptor) = descriptor.as_object_mut() {
-        descriptor.extend(
-            referrer
-                .artifact_type
-                .as_ref()
-                .map(|kind| ("artifactType".to_owned(), kind.as_str().into())),
-        );
-        let annotations: serde_json::Map<String, Value> = serde_json::from_str(&referrer.annotations).unwrap_or_default();
-        if !annotations.is_empty() {
-            descriptor.insert("annotations".into(), annotations.into());
+/// A page of referrers, as the index that the specification asks for.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Index<'a> {
+    schema_version: u32,
+    media_type: &'a str,
+    manifests: Vec<Listed<'a>>,
+}
+
+/// A referrer. Its annotations are megabytes at times and are written as the text that they are kept as.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed<'a> {
+    media_type: &'a str,
+    digest: &'a Digest,
+    size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<&'a RawValue>,
+}
+
+impl<'a> Listed<'a> {
+    fn of(referrer: &'a ReferrerRecord) -> Self {
+        let annotations = Some(referrer.annotations.as_str()).filter(|annotations| *annotations != "{}");
+        Self {
+            media_type: referrer.media_type.as_str(),
+            digest: &referrer.digest,
+            size: referrer.size,
+            artifact_type: referrer.artifact_type.as_deref(),
+            annotations: annotations.and_then(|annotations| serde_json::from_str(annotations).ok()),
         }
     }
-    descriptor
 }

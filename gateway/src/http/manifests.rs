@@ -95,12 +95,12 @@ pub(super) async fn delete(call: &Call<'_>, repository: &Repository, reference: 
 
 /// Reads the tags of `?tag=a&tag=b`.
 fn extra_tags(call: &Call<'_>) -> Result<Vec<Tag>, HttpError> {
-    let tags = call.query().into_iter().filter(|(key, _)| key == "tag");
-    tags.map(|(_, tag)| {
-        tag.parse::<Tag>()
-            .map_err(|error| HttpError::bad_request(ErrorCode::ManifestInvalid, error.to_string()))
-    })
-    .collect()
+    call.parameters("tag")
+        .map(|tag| {
+            tag.parse::<Tag>()
+                .map_err(|error| HttpError::bad_request(ErrorCode::ManifestInvalid, error.to_string()))
+        })
+        .collect()
 }
 
 /// Tells what a plugin had to say about a push that it accepted, as far as it fits.

@@ -1,6 +1,7 @@
 //! What handlers take from a request.
 
 use std::{
+    borrow::Cow,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -11,6 +12,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::{Gateway, error::HttpError};
 use crate::{
@@ -21,6 +23,8 @@ use crate::{
 
 /// The most items of one page, and how many a page has when the request does not say.
 pub(super) const PAGE_MAX: usize = 1_000;
+/// What is escaped in the parameters of links: everything but unreserved characters (RFC 3986, section 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// How much of a body that nobody wants is read, and for how long, so that the client sees the answer.
 const UNWANTED_BYTES_MAX: usize = 16 << 20;
@@ -72,31 +76,45 @@ impl<'a> Call<'a> {
         self.head.headers.get(name)?.to_str().ok()
     }
 
-    /// Returns the parameters of the query, decoded, in their order.
-    pub(super) fn query(&self) -> Vec<(String, String)> {
+    /// Returns the parameters of the query in their order, decoded by the rules of forms, where `+` is a blank: for what people type and
+    /// for protocols whose servers read queries so.
+    pub(super) fn form(&self) -> Vec<(String, String)> {
         form_urlencoded::parse(self.head.uri.query().unwrap_or_default().as_bytes())
             .into_owned()
             .collect()
     }
 
-    /// Returns the first parameter of a name.
-    pub(super) fn parameter(&self, name: &str) -> Option<String> {
-        let query = self.head.uri.query()?;
-        form_urlencoded::parse(query.as_bytes())
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned())
+    /// Returns the parameters of a name, percent-decoded and nothing else: the distribution API has media types in queries, and the `+` in
+    /// them means itself, as it does in any URI (RFC 3986).
+    pub(super) fn parameters(&self, name: &str) -> impl Iterator<Item = String> {
+        let pairs = self.head.uri.query().unwrap_or_default().split('&');
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs
+            .filter(move |(key, _)| decoded(key) == name)
+            .map(|(_, value)| decoded(value).into_owned())
     }
 
-    /// Returns how many items the request wants in a page.
-    pub(super) fn page(&self) -> Result<usize, HttpError> {
-        let Some(n) = self.parameter("n") else { return Ok(PAGE_MAX) };
-        let n: usize = n.parse().map_err(|_| {
-            HttpError::bad_request(
+    /// Returns the first parameter of a name.
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+        self.parameters(name).next()
+    }
+
+    /// Returns how many items the request wants in a page: at most `max`, and as many where it does not say.
+    pub(super) fn page(&self, max: usize) -> Result<usize, HttpError> {
+        let Some(n) = self.parameter("n").filter(|n| !n.is_empty()) else {
+            return Ok(max);
+        };
+        if !n.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(HttpError::bad_request(
                 ErrorCode::Unsupported,
-                format!("parameter n has to be a number from 0 on, not {n:?}"),
-            )
-        })?;
-        Ok(n.min(PAGE_MAX))
+                format!(
+                    "parameter n has to be a number from 0 on, not {:?}",
+                    n.chars().take(80).collect::<String>()
+                ),
+            ));
+        }
+        // A number that is too large to be read is larger than every page.
+        Ok(n.parse().map_or(max, |n: usize| n.min(max)))
     }
 
     /// Returns the origin under which clients reach the gateway: as configured, else as the request says.
@@ -236,6 +254,10 @@ pub(super) fn json(value: &serde_json::Value) -> Response<Body> {
     answer(200, "application/json", value.to_string())
 }
 
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
+}
+
 /// Returns text as a header value. Text that is none, which validated names never are, yields an empty one.
 pub(super) fn value(text: impl AsRef<str>) -> HeaderValue {
     HeaderValue::from_str(text.as_ref()).unwrap_or(HeaderValue::from_static(""))
@@ -243,8 +265,8 @@ pub(super) fn value(text: impl AsRef<str>) -> HeaderValue {
 
 /// Returns the `Link` to the next page of a list (RFC 8288).
 pub(super) fn next_link(path: &str, parameters: &[(&str, &str)]) -> HeaderValue {
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(parameters)
-        .finish();
-    value(format!("<{path}?{query}>; rel=\"next\""))
+    let pairs = parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ESCAPED)));
+    value(format!("<{path}?{}>; rel=\"next\"", pairs.collect::<Vec<_>>().join("&")))
 }

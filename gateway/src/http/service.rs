@@ -32,7 +32,7 @@ async fn serve(call: Call<'_>, target: Target) -> Answer {
         .collect();
     let if_none_match = call.header(header::IF_NONE_MATCH).map(str::to_owned);
     let (is_head, services, caller) = (call.is_head(), &call.gateway.services, call.caller.clone());
-    let (method, origin, query) = (call.method().to_owned(), call.origin(), call.query());
+    let (method, origin, query) = (call.method().to_owned(), call.origin(), call.form());
     let body = call.has_body().then(|| call.into_stream());
     let request = ServiceRequest {
         target,

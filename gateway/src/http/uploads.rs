@@ -29,7 +29,7 @@ pub(super) async fn post(call: Call<'_>, repository: &Repository) -> Answer {
         registry.put_blob(&caller, repository, &digest, chunk).await?;
         return Ok(created(repository, &digest));
     }
-    if let Some(digest) = call.parameter("mount") {
+    if let Some(digest) = call.parameter("mount").filter(|digest| !digest.is_empty()) {
         let digest: Digest = digest.parse()?;
         // A source that is no name holds nothing, and the client falls back to pushing, as with any other source that cannot serve.
         let from = call.parameter("from").map(|from| from.parse::<Repository>());
@@ -44,6 +44,7 @@ pub(super) async fn post(call: Call<'_>, repository: &Repository) -> Answer {
     }
     let algorithm = call
         .parameter("digest-algorithm")
+        .filter(|algorithm| !algorithm.is_empty())
         .map_or(Ok(Algorithm::Sha256), |algorithm| algorithm.parse())?;
     let state = registry.begin_upload(&caller, repository, algorithm).await?;
     Ok(progress(StatusCode::ACCEPTED, repository, &state))

@@ -48,6 +48,27 @@ impl Readers {
         found().map_err(|error| MetadataError::database("reading", error))
     }
 
+    /// Returns rows until `read` has nothing to return for one: there are enough. The statement bounds them as well.
+    pub(super) fn rows_while<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<Option<T>>,
+    ) -> Result<Vec<T>, MetadataError> {
+        let connection = self.take();
+        let found = || -> rusqlite::Result<Vec<T>> {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params)?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let Some(one) = read(row)? else { break };
+                found.push(one);
+            }
+            Ok(found)
+        };
+        found().map_err(|error| MetadataError::database("reading", error))
+    }
+
     /// Returns the first connection that is free: one that was used a moment ago, whose pages and statements are warm.
     fn take(&self) -> MutexGuard<'_, Connection> {
         for connection in &self.0 {

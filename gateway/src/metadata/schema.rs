@@ -14,7 +14,11 @@ use super::MetadataError;
 /// The file inside the data folder.
 const FILE: &str = "metadata.sqlite";
 /// One script for each step from a schema version to the next. Scripts that were released are never changed.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
 /// How long to wait for another process that writes to the same database.
 const BUSY: Duration = Duration::from_secs(10);
 /// Prepared statements that a connection keeps: more than there are.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{
     Applied, Backfill, Command, Edge, EdgeKind, Entry, EntryUpdate, Finding, Job, JobKind, Judged, Metadata, MetadataError,
-    PutManifest, Refused, ScanUpdate, Stamp,
+    PutManifest, ReferrerRecord, Refused, ScanUpdate, Stamp,
 };
 use crate::oci::{Digest, MediaType, Reference, Repository, Tag};
 

@@ -1,18 +1,47 @@
 //! What refers to a manifest: from the metadata, and from the index that clients kept under a tag before registries listed referrers.
+//!
+//! A page is bounded in items and in bytes, and so is what is read to make it: annotations and manifests have megabytes at times.
 
 use std::collections::BTreeMap;
 
 use super::{Reader, RegistryError};
 use crate::{
-    metadata::ReferrerRecord,
-    oci::{Descriptor, Digest, Manifest, Reference, Repository, Tag, referrers_tag},
+    metadata::{ManifestHead, ReferrerRecord},
+    oci::{Digest, Manifest, Reference, Repository, Tag, referrers_tag},
 };
+
+/// The most bytes of types and annotations in one page, unless a single referrer has more. Clients read no more than 4 MiB of an index.
+const PAGE_BYTES_MAX: usize = 3 << 20;
+/// The most manifests that one page looks up for an index under a tag.
+const NAMED_MAX: usize = 1_000;
+/// The most bytes of manifests that one page reads for an index under a tag, unless a single one has more.
+const READ_BYTES_MAX: u64 = 4 << 20;
+/// What a manifest counts at least: it has to be found and read, however small it is.
+const READ_BYTES_MIN: u64 = 4 << 10;
+
+/// Some of the manifests that refer to a subject.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferrersPage {
+    /// The referrers, sorted by digest.
+    pub referrers: Vec<ReferrerRecord>,
+    /// The digest behind which the list goes on, where it does. The page may have ended before it was full, or even be empty.
+    pub next: Option<Digest>,
+}
+
+/// A referrer that a page may list.
+enum Candidate {
+    /// It names its subject itself.
+    Listed(ReferrerRecord),
+    /// An index names it.
+    Named(ManifestHead),
+}
 
 impl Reader {
     /// Returns up to `n` manifests that refer to `subject`, sorted by digest, after a digest; only those of a type where one is given.
     ///
     /// What the index under the fallback tag lists is folded in as far as the repository holds it (distribution specification, "Enabling
-    /// the Referrers API"). Where the caller can see no such repository, nothing refers to anything.
+    /// the Referrers API"), with the type and the annotations that the manifests have themselves: old clients left them out of the index.
+    /// Where the caller can see no such repository, nothing refers to anything.
     ///
     /// # Errors
     /// Fails where the metadata does.
@@ -23,57 +52,99 @@ impl Reader {
         artifact_type: Option<&str>,
         after: Option<&Digest>,
         n: usize,
-    ) -> Result<Vec<ReferrerRecord>, RegistryError> {
+    ) -> Result<ReferrersPage, RegistryError> {
+        let mut page = ReferrersPage {
+            referrers: Vec::new(),
+            next: None,
+        };
         if !self.may_read(repository) {
-            return Ok(Vec::new());
+            return Ok(page);
         }
-        let listed = self.metadata().referrers(repository, subject, artifact_type, after, n)?;
-        let mut found: BTreeMap<Digest, ReferrerRecord> = listed
-            .into_iter()
-            .map(|referrer| (referrer.digest.clone(), referrer))
-            .collect();
-        for referrer in self.fallback(repository, subject)? {
-            let wanted = artifact_type.is_none_or(|wanted| referrer.artifact_type.as_deref() == Some(wanted));
-            if wanted && after.is_none_or(|after| referrer.digest > *after) {
-                found.entry(referrer.digest.clone()).or_insert(referrer);
+        let (candidates, end) = self.candidates(repository, subject, artifact_type, after, n)?;
+        let (mut bytes, mut read) = (0, 0);
+        for (digest, candidate) in candidates {
+            if page.referrers.len() == n || end.as_ref().is_some_and(|end| digest > *end) {
+                return Ok(page);
             }
+            let referrer = match candidate {
+                Candidate::Listed(referrer) => Some(referrer),
+                Candidate::Named(head) => {
+                    let size = head.size.max(READ_BYTES_MIN);
+                    if read > 0 && read + size > READ_BYTES_MAX {
+                        return Ok(page);
+                    }
+                    read += size;
+                    self.named(repository, head)?
+                }
+            };
+            let wanted =
+                |found: &ReferrerRecord| artifact_type.is_none_or(|wanted| found.artifact_type.as_deref() == Some(wanted));
+            if let Some(referrer) = referrer.filter(wanted) {
+                let size = referrer.annotations.len() + referrer.artifact_type.as_ref().map_or(0, String::len);
+                if bytes > 0 && bytes + size > PAGE_BYTES_MAX {
+                    return Ok(page);
+                }
+                bytes += size;
+                page.referrers.push(referrer);
+            }
+            page.next = Some(digest);
         }
-        Ok(found.into_values().take(n).collect())
+        page.next = end;
+        Ok(page)
     }
 
-    fn fallback(&self, repository: &Repository, subject: &Digest) -> Result<Vec<ReferrerRecord>, RegistryError> {
-        let Ok(tag) = referrers_tag(subject).parse::<Tag>() else {
-            return Ok(Vec::new());
-        };
-        let Some(record) = self.metadata().manifest(repository, &Reference::Tag(tag))? else {
-            return Ok(Vec::new());
-        };
-        let Ok(index) = Manifest::parse(Some(record.media_type.as_str()), &record.bytes) else {
-            return Ok(Vec::new());
-        };
-        let mut found = Vec::new();
-        for descriptor in index.manifests {
-            if let Some(referrer) = self.fallback_referrer(repository, descriptor)? {
-                found.push(referrer);
-            }
-        }
-        Ok(found)
-    }
-
-    fn fallback_referrer(
+    /// Returns what may be listed behind a digest, and the digest up to which that is everything, where more follows.
+    fn candidates(
         &self,
         repository: &Repository,
-        descriptor: Descriptor,
-    ) -> Result<Option<ReferrerRecord>, RegistryError> {
-        let head = self
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        after: Option<&Digest>,
+        n: usize,
+    ) -> Result<(BTreeMap<Digest, Candidate>, Option<Digest>), RegistryError> {
+        let mut candidates = BTreeMap::new();
+        let mut end = None;
+        if let Ok(tag) = referrers_tag(subject).parse::<Tag>() {
+            let named = self.metadata().named_under(repository, &tag, after, NAMED_MAX)?;
+            end = named
+                .last()
+                .filter(|_| named.len() == NAMED_MAX)
+                .map(|(digest, _)| digest.clone());
+            let held = named
+                .into_iter()
+                .filter_map(|(digest, head)| Some((digest, Candidate::Named(head?))));
+            candidates.extend(held);
+        }
+        let (listed, more) = self
             .metadata()
-            .manifest_head(repository, &Reference::Digest(descriptor.digest))?;
-        Ok(head.map(|head| ReferrerRecord {
+            .referrers(repository, subject, artifact_type, after, n, PAGE_BYTES_MAX)?;
+        if let Some(last) = listed.last().filter(|_| more) {
+            end = Some(end.map_or_else(|| last.digest.clone(), |end| end.min(last.digest.clone())));
+        }
+        let listed = listed
+            .into_iter()
+            .map(|referrer| (referrer.digest.clone(), Candidate::Listed(referrer)));
+        candidates.extend(listed);
+        Ok((candidates, end))
+    }
+
+    /// Returns a manifest that an index names as a referrer. What was stored under laxer rules is listed as well.
+    fn named(&self, repository: &Repository, head: ManifestHead) -> Result<Option<ReferrerRecord>, RegistryError> {
+        let reference = Reference::Digest(head.digest.clone());
+        let Some(record) = self.metadata().manifest(repository, &reference)? else {
+            return Ok(None);
+        };
+        let manifest = Manifest::stored(&record.media_type, &record.bytes).ok();
+        let annotations = manifest.as_ref().map(|manifest| &manifest.annotations);
+        Ok(Some(ReferrerRecord {
             digest: head.digest,
             media_type: head.media_type,
             size: head.size,
-            artifact_type: descriptor.artifact_type,
-            annotations: serde_json::to_string(&descriptor.annotations).expect("a map of strings is JSON"),
+            artifact_type: manifest.as_ref().and_then(Manifest::referrer_type).map(str::to_owned),
+            annotations: annotations.map_or_else(
+                || "{}".into(),
+                |annotations| serde_json::to_string(annotations).expect("a map of strings is JSON"),
+            ),
         }))
     }
 }

@@ -21,14 +21,43 @@ async fn tags_are_listed_bytewise_and_in_pages() {
     assert_eq!((last.json()["tags"].clone(), last.header("link")), (json!(["a", "b"]), ""));
     let none = gateway.get("/v2/a/tags/list?n=0").await.expect(200);
     assert_eq!((none.json()["tags"].clone(), none.header("link")), (json!([]), ""));
-    gateway
-        .get("/v2/a/tags/list?n=-1")
-        .await
-        .expect_error(400, "UNSUPPORTED", "parameter n");
+    for bad in ["-1", "%2B1", "+1", "abc", "1x", "%20"] {
+        gateway
+            .get(&format!("/v2/a/tags/list?n={bad}"))
+            .await
+            .expect_error(400, "UNSUPPORTED", "parameter n");
+    }
+    // Nothing is asked for, and more than there can be.
+    for all in ["n=", "n", "n=&last=", "n=10001", "n=99999999999999999999"] {
+        let answer = gateway.get(&format!("/v2/a/tags/list?{all}")).await.expect(200);
+        assert_eq!((&answer.json()["tags"], answer.header("link")), (&sorted, ""), "{all}");
+    }
     gateway
         .get("/v2/nowhere/tags/list")
         .await
         .expect_error(404, "NAME_UNKNOWN", "nowhere");
+}
+
+#[tokio::test]
+async fn a_page_has_up_to_ten_thousand_tags() {
+    let gateway = TestGateway::start().await;
+    gateway.push_blob("a", "{}").await;
+    let document = manifest(b"{}", &[]);
+    let digest = portolan_tests::digest(document.to_string());
+    for first in (0..10_048).step_by(64) {
+        let tags: Vec<String> = (first..first + 64).map(|n| format!("tag=t{n:05}")).collect();
+        let _ = gateway
+            .put_manifest("a", &format!("{digest}?{}", tags.join("&")), &document)
+            .await
+            .expect(201);
+    }
+    for asked in ["", "?n=10000", "?n=10001"] {
+        let answer = gateway.get(&format!("/v2/a/tags/list{asked}")).await.expect(200);
+        assert_eq!(answer.json()["tags"].as_array().unwrap().len(), 10_000);
+        assert_eq!(answer.header("link"), "</v2/a/tags/list?n=10000&last=t09999>; rel=\"next\"");
+    }
+    let rest = gateway.get("/v2/a/tags/list?n=10000&last=t09999").await.expect(200);
+    assert_eq!((rest.json()["tags"].as_array().unwrap().len(), rest.header("link")), (48, ""));
 }
 
 #[tokio::test]

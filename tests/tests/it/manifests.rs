@@ -1,6 +1,6 @@
 //! Pushing and pulling manifests.
 
-use portolan_tests::{EMPTY, INDEX, MANIFEST, TestGateway, digest, digest512, index, manifest};
+use portolan_tests::{INDEX, MANIFEST, TestGateway, digest, digest512, index, manifest};
 use serde_json::json;
 
 #[tokio::test]
@@ -290,30 +290,4 @@ async fn a_subject_is_acknowledged_and_its_referrers_are_listed() {
         .get("/v2/a/referrers/sha256:x")
         .await
         .expect_error(400, "DIGEST_INVALID", "64");
-}
-
-#[tokio::test]
-async fn referrers_from_before_the_api_are_folded_in() {
-    let gateway = TestGateway::start().await;
-    let subject = gateway.push_image("a", "v1", &[]).await;
-    let mut old = manifest(b"{}", &[]);
-    old["config"]["mediaType"] = EMPTY.into();
-    let old_digest = gateway
-        .put_manifest("a", "old", &old)
-        .await
-        .expect(201)
-        .header("docker-content-digest")
-        .to_owned();
-    let mut fallback = index(&[old.to_string().as_bytes()]);
-    fallback["manifests"][0]["artifactType"] = "test/old".into();
-    let _ = gateway
-        .put_manifest("a", &subject.replace(':', "-"), &fallback)
-        .await
-        .expect(201);
-    let listed = gateway
-        .get(&format!("/v2/a/referrers/{subject}?artifactType=test/old"))
-        .await
-        .expect(200)
-        .json();
-    assert_eq!(listed["manifests"][0]["digest"], old_digest.as_str());
 }

@@ -29,6 +29,10 @@ async fn what_cannot_be_mounted_becomes_an_upload() {
         format!("mount={missing}"),
         format!("mount={blob}&from=nowhere"),
         format!("mount={blob}&from=NO"),
+        "mount=&from=a".into(),
+        "mount=".into(),
+        "from=a".into(),
+        "digest-algorithm=".into(),
     ] {
         let answer = gateway
             .send("POST", &format!("/v2/b/blobs/uploads/?{query}"), &[], "")

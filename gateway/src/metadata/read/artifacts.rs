@@ -5,11 +5,11 @@ use rusqlite::{Row, params};
 
 use crate::{
     metadata::{
-        ArtifactRecord, Metadata, MetadataError, ReferrerRecord, Related,
+        ArtifactRecord, ManifestHead, Metadata, MetadataError, ReferrerRecord, Related,
         columns::{head, json, limit, malformed, parsed, stamp, tags, unsigned},
         entry,
     },
-    oci::{Digest, Repository},
+    oci::{Digest, Repository, Tag},
 };
 
 /// The most tags that a record names.
@@ -43,8 +43,14 @@ const SARIF: &str = "SELECT s.sarif FROM repositories r
     JOIN artifacts a ON a.repository_id = r.id AND a.digest = ?2 JOIN scans s ON s.artifact_id = a.id
     WHERE r.name = ?1";
 
+const NAMED_UNDER: &str = "SELECT e.digest, a.digest, a.media_type, a.size FROM
+    (SELECT DISTINCT digest FROM edges
+        WHERE kind = 2 AND digest > ?3 AND artifact_id = (SELECT artifact_id FROM tags
+            WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND tag = ?2)
+        ORDER BY digest LIMIT ?4) e
+    LEFT JOIN artifacts a ON a.digest = e.digest AND a.repository_id = (SELECT id FROM repositories WHERE name = ?1)";
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[ARTIFACT, MISSING, PARENTS, REFERRERS, SARIF];
+pub(super) const STATEMENTS: &[&str] = &[ARTIFACT, MISSING, PARENTS, REFERRERS, NAMED_UNDER, SARIF];
 
 impl Metadata {
     /// Returns what is known about an artifact beside its bytes.
@@ -80,7 +86,8 @@ impl Metadata {
         self.readers().rows(PARENTS, params, read)
     }
 
-    /// Returns up to `n` manifests that refer to a subject, sorted by digest, after a digest; only those of a type where one is given.
+    /// Returns up to `n` manifests that refer to a subject, sorted by digest, after a digest; only those of a type where one is given. The
+    /// page ends early rather than hold more than `bytes_max`, but has one where there is one. Says whether more follow.
     ///
     /// # Errors
     /// Fails where the database does.
@@ -91,17 +98,53 @@ impl Metadata {
         artifact_type: Option<&str>,
         after: Option<&Digest>,
         n: usize,
-    ) -> Result<Vec<ReferrerRecord>, MetadataError> {
+        bytes_max: usize,
+    ) -> Result<(Vec<ReferrerRecord>, bool), MetadataError> {
         let after = after.map_or("", Digest::as_str);
-        let params = params![repository.as_str(), subject.as_str(), artifact_type, after, limit(n)];
-        self.readers().rows(REFERRERS, params, |row| {
-            Ok(ReferrerRecord {
+        let params = params![
+            repository.as_str(),
+            subject.as_str(),
+            artifact_type,
+            after,
+            limit(n.saturating_add(1))
+        ];
+        let (mut count, mut bytes, mut more) = (0, 0_usize, false);
+        let found = self.readers().rows_while(REFERRERS, params, |row| {
+            let texts = row.get_ref(3)?.as_str_or_null()?.map_or(0, str::len) + row.get_ref(4)?.as_str()?.len();
+            bytes = bytes.saturating_add(texts);
+            more = count == n || (count > 0 && bytes > bytes_max);
+            count += 1;
+            if more {
+                return Ok(None);
+            }
+            Ok(Some(ReferrerRecord {
                 digest: parsed(row, 0)?,
                 media_type: parsed(row, 1)?,
                 size: unsigned(row, 2)?,
                 artifact_type: row.get(3)?,
                 annotations: row.get(4)?,
-            })
+            }))
+        });
+        Ok((found?, more))
+    }
+
+    /// Returns up to `n` of the manifests that the index under a tag names, sorted by digest, after a digest, each with its head where the
+    /// repository holds it.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn named_under(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        after: Option<&Digest>,
+        n: usize,
+    ) -> Result<Vec<(Digest, Option<ManifestHead>)>, MetadataError> {
+        let after = after.map_or("", Digest::as_str);
+        let params = params![repository.as_str(), tag.as_str(), after, limit(n)];
+        self.readers().rows(NAMED_UNDER, params, |row| {
+            let held = row.get::<_, Option<i64>>(3)?.is_some();
+            Ok((parsed(row, 0)?, held.then(|| head(row, 1)).transpose()?))
         })
     }
 

@@ -196,7 +196,7 @@ async fn a_deletion_takes_everything_along_that_belongs_to_the_manifest() {
     db.put(index).await;
     db.put(signature("a")).await;
     db.done(Command::PutScan(Box::new(scan("a", "m", "{}")))).await;
-    let referrers = || db.metadata.referrers(&repository("a"), &digest("m"), None, None, 10).unwrap();
+    let referrers = || referrers(&db, "a", "m", None, None, 10);
     let parents = || db.metadata.parents(&repository("a"), &digest("m"), 10).unwrap();
     assert_eq!((referrers().len(), parents().len(), db.sees("a", "{}")), (2, 1, true));
     db.done(delete("a", "m")).await;
@@ -222,10 +222,7 @@ async fn a_deletion_takes_everything_along_that_belongs_to_the_manifest() {
 async fn a_scan_replaces_the_one_before_and_leaves_what_clients_pushed() {
     let db = database();
     let referrers = |subject: &str| {
-        let found = db
-            .metadata
-            .referrers(&repository("a"), &digest(subject), Some("application/sarif+json"), None, 10)
-            .unwrap();
+        let found = referrers(&db, "a", subject, Some("application/sarif+json"), None, 10);
         found.into_iter().map(|referrer| referrer.digest).collect::<Vec<_>>()
     };
     let put_scan = |subject: &str, document: &str| Command::PutScan(Box::new(scan("a", subject, document)));
@@ -274,7 +271,7 @@ async fn referrers_are_listed_by_subject_type_and_page() {
         db.put(put).await;
     }
     let list = |kind: Option<&str>, after: Option<&Digest>, n: usize| {
-        let found = db.metadata.referrers(&repository("a"), &digest("m"), kind, after, n).unwrap();
+        let found = referrers(&db, "a", "m", kind, after, n);
         found.into_iter().map(|referrer| referrer.digest).collect::<Vec<_>>()
     };
     let mut all: Vec<_> = (0..5).map(|n| digest(&format!("r{n}"))).collect();
@@ -284,10 +281,83 @@ async fn referrers_are_listed_by_subject_type_and_page() {
     assert_eq!(list(None, Some(&all[1]), 10), all[2..]);
     assert_eq!(list(Some("x/1"), None, 10).len(), 2);
     assert!(list(Some("x/2"), None, 10).is_empty());
+    assert!(referrers(&db, "b", "m", None, None, 10).is_empty());
+}
+
+fn referrers(
+    db: &Database,
+    name: &str,
+    subject: &str,
+    kind: Option<&str>,
+    after: Option<&Digest>,
+    n: usize,
+) -> Vec<ReferrerRecord> {
+    let subject = digest(subject);
+    let found = db.metadata.referrers(&repository(name), &subject, kind, after, n, usize::MAX);
+    found.unwrap().0
+}
+
+#[tokio::test]
+async fn a_page_of_referrers_ends_before_it_has_too_many_bytes() {
+    let db = database();
+    for n in 0..4 {
+        let put = PutManifest {
+            subject: Some(digest("m")),
+            annotations: format!("{{\"k\":\"{}\"}}", "x".repeat(100)),
+            ..manifest("a", &format!("r{n}"), &[])
+        };
+        db.put(put).await;
+    }
+    let page = |after: Option<&Digest>, bytes_max| {
+        let page = db
+            .metadata
+            .referrers(&repository("a"), &digest("m"), None, after, 10, bytes_max);
+        let (found, more) = page.unwrap();
+        (found.into_iter().map(|found| found.digest).collect::<Vec<_>>(), more)
+    };
+    let (all, more) = page(None, usize::MAX);
+    assert_eq!((all.len(), more), (4, false));
+    assert_eq!(page(None, 250), (all[..2].to_vec(), true));
+    assert_eq!(page(None, 1), (all[..1].to_vec(), true), "one is always there");
+    assert_eq!(page(Some(&all[1]), 250), (all[2..].to_vec(), false));
+}
+
+#[tokio::test]
+async fn what_an_index_under_a_tag_names_is_read_in_pages() {
+    let db = database();
+    for name in ["r0", "r1", "r2"] {
+        db.put(manifest("a", name, &[])).await;
+    }
+    let named = ["r2", "r0", "gone", "r0", "r1"];
+    let edges = named.map(|name| Edge {
+        required: false,
+        ..edge(EdgeKind::Manifest, name)
+    });
+    let blob = Edge {
+        required: false,
+        ..edge(EdgeKind::Layer, "blob")
+    };
+    let index = PutManifest {
+        edges: edges.into_iter().chain([blob]).collect(),
+        ..manifest("a", "index", &["t"])
+    };
+    db.put(index).await;
+    let page = |after: Option<&Digest>, n| db.metadata.named_under(&repository("a"), &tag("t"), after, n).unwrap();
+    let all = page(None, 10);
+    let mut expected = ["r0", "r1", "r2", "gone"].map(digest);
+    expected.sort();
     assert!(
-        db.metadata
-            .referrers(&repository("b"), &digest("m"), None, None, 10)
-            .unwrap()
-            .is_empty()
+        all.iter().map(|(digest, _)| digest).eq(&expected),
+        "each once, and no blob: {all:?}"
     );
+    for (found, head) in &all {
+        assert_eq!(
+            head.as_ref().map(|head| &head.digest),
+            Some(found).filter(|found| **found != digest("gone"))
+        );
+    }
+    assert_eq!(page(None, 2), all[..2]);
+    assert_eq!(page(Some(&expected[1]), 10), all[2..]);
+    let other = db.metadata.named_under(&repository("b"), &tag("t"), None, 10).unwrap();
+    assert_eq!(other, []);
 }

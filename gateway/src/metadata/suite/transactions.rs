@@ -239,7 +239,7 @@ async fn unusable_databases_are_refused_with_their_path() {
         MetadataError::Newer {
             path,
             found: 4_711,
-            known: 2,
+            known: 3,
         } => assert_eq!(path, file.display().to_string()),
         other => panic!("{other}"),
     }
