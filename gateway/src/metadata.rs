@@ -26,7 +26,7 @@ pub use command::{
 };
 pub use record::{
     ArtifactRecord, Entry, EntryItem, Finding, FindingLocation, FindingSource, Job, JobKind, ManifestHead, ManifestRecord,
-    ReferenceRecord, ReferrerRecord, Related, Stamp, UnfinishedUpload, UnfinishedUploads, UploadProgress, UploadRecord,
+    Opinion, ReferenceRecord, ReferrerRecord, Related, Stamp, UnfinishedUpload, UnfinishedUploads, UploadProgress, UploadRecord,
 };
 
 use self::{checkpoints::Checkpoints, readers::Readers, reserve::Reserve, schema::Location, writer::Writer};

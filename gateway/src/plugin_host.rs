@@ -48,7 +48,7 @@ use self::{
     set::PluginSet,
     threads::{Busy, Threads},
 };
-use crate::registry::{CodeHashes, RegistryError};
+use crate::registry::{CodeHashes, RegistryError, Stamp};
 
 pub use bounds::{Difference, Rendered};
 pub use compile::{COMPILE_ARGUMENT, compile_child};
@@ -193,6 +193,14 @@ impl PluginHost {
         let set = self.set();
         let (plugin, candidate) = set.dispatch(candidates.iter().map(String::as_str))?;
         Some(plugin.known(candidate.to_owned()))
+    }
+
+    /// Returns the version of a plugin that said something; empty where it is no longer active.
+    #[must_use]
+    pub fn version(&self, stamp: &Stamp) -> String {
+        let set = self.set();
+        let plugin = set.active().iter().find(|plugin| plugin.stamp == *stamp);
+        plugin.map_or_else(String::new, |plugin| plugin.spec.version.clone())
     }
 
     /// Returns the counters of calls as text for Prometheus, without the line that ends an exposition.

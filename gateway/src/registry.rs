@@ -40,19 +40,19 @@ use crate::{
 pub use code_hashes::CodeHashes;
 pub use config::{Config, MissingReferences};
 pub use error::RegistryError;
-pub use hooks::{Artifact, HookError, Hooks, Judgement, Known, NoHooks, Push, Rejection, Scanned};
+pub use hooks::{Artifact, HookError, Hooks, Judgement, NoHooks, Push, Rejection, Remark, Scanned};
 pub use incoming::{Body, BodyError, Chunk, PART_BYTES};
 pub use manifests::{ManifestPush, Pushed};
 pub use publish::{Change, Publication, Staged};
 pub use reader::{Blob, EntryCursor, Reader};
 pub use referrers::ReferrersPage;
-pub use sarif::{SARIF_MEDIA_TYPE, sarif};
+pub use sarif::{Run, SARIF_MEDIA_TYPE, sarif};
 pub use uploads::UploadState;
 
 /// What plugins say is kept by the metadata; those who implement [`Hooks`] name it from here.
 pub use crate::metadata::{
-    ArtifactRecord, Backfill, Entry, EntryItem, Finding, FindingLocation, Judged, ManifestHead, ManifestRecord, ReferenceRecord,
-    ReferrerRecord, Related, Stamp,
+    ArtifactRecord, Backfill, Entry, EntryItem, Finding, FindingLocation, Judged, ManifestHead, ManifestRecord, Opinion,
+    ReferenceRecord, ReferrerRecord, Related, Stamp,
 };
 
 /// Writes to the registry. Cheap to clone.

@@ -9,6 +9,7 @@ mod it {
     mod blobs;
     mod connections;
     mod deletes;
+    mod indexes;
     mod input;
     mod listings;
     mod manifests;

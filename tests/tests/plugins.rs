@@ -23,6 +23,7 @@ mod plugins {
     mod push;
     mod scheduling;
     mod services;
+    mod several;
     mod surface;
     mod views;
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     oci::{Digest, ErrorCode, Manifest, Reference, Repository, Tag},
     plugin_host::{CallError, KnownType, ViewSpec},
-    registry::{Artifact, ArtifactRecord, Finding, Reader, RegistryError, SARIF_MEDIA_TYPE, sarif},
+    registry::{Artifact, ArtifactRecord, Finding, Opinion, Reader, RegistryError, Run, SARIF_MEDIA_TYPE, sarif},
 };
 
 /// The most related manifests that are listed with an artifact. `/referrers/` pages through all.
@@ -53,6 +53,7 @@ pub(super) fn artifact(call: &Call<'_>, repository: &Repository, reference: &Ref
         "plugin": known.as_ref().map(|known| json!({ "name": known.plugin, "version": known.version, "title": known.title })),
         "entry": entry(&record),
         "failure": unreadable.as_ref().or(record.failure.as_ref()),
+        "opinions": record.opinions.iter().map(opinion).collect::<Vec<_>>(),
         "views": views,
         "findings": {
             "validate": by_severity(&record.validated),
@@ -121,7 +122,22 @@ pub(super) fn findings(call: &Call<'_>, repository: &Repository, reference: &Ref
     findings.extend(record.scanned.iter().flat_map(|(_, findings)| findings.iter().cloned()));
     let name = stamp.map_or("portolan", |stamp| stamp.plugin.as_str());
     let version = known.as_ref().map_or("", |known| known.version.as_str());
-    let mut response = Response::new(Body::from(sarif(name, version, &findings)));
+    let versions: Vec<String> = record
+        .opinions
+        .iter()
+        .map(|opinion| call.gateway.plugins.version(&opinion.stamp))
+        .collect();
+    let mut runs = vec![Run {
+        plugin: name,
+        version,
+        findings: &findings,
+    }];
+    runs.extend(record.opinions.iter().zip(&versions).map(|(opinion, version)| Run {
+        plugin: &opinion.stamp.plugin,
+        version,
+        findings: &opinion.findings,
+    }));
+    let mut response = Response::new(Body::from(sarif(&runs)));
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(SARIF_MEDIA_TYPE));
@@ -168,6 +184,16 @@ fn entry(record: &ArtifactRecord) -> Value {
     let Some(entry) = &record.entry else { return Value::Null };
     let document: Value = serde_json::from_str(&entry.document).unwrap_or_default();
     with(json!(entry), "document", document)
+}
+
+/// Shows what a plugin said that claims the artifact as well, but is not asked about it.
+fn opinion(opinion: &Opinion) -> Value {
+    json!({
+        "plugin": opinion.stamp.plugin,
+        "type": opinion.artifact_type,
+        "failure": opinion.failure,
+        "findings": by_severity(&opinion.findings),
+    })
 }
 
 fn views(known: &KnownType, base: &str) -> Vec<Value> {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     oci::{Digest, ErrorCode, MediaType, Reference, Repository, Tag},
-    registry::{Finding, ManifestPush},
+    registry::{ManifestPush, Remark},
 };
 
 /// The most bytes of all `Warning` headers of one answer (distribution specification, "Warnings").
@@ -80,7 +80,7 @@ pub(super) async fn put(call: Call<'_>, repository: &Repository, reference: Refe
     for tag in asked {
         headers.append(OCI_TAG, value(tag.as_str()));
     }
-    append_warnings(headers, &pushed.findings);
+    append_warnings(headers, &pushed.remarks);
     Ok(response)
 }
 
@@ -103,12 +103,16 @@ fn extra_tags(call: &Call<'_>) -> Result<Vec<Tag>, HttpError> {
         .collect()
 }
 
-/// Tells what a plugin had to say about a push that it accepted, as far as it fits.
-fn append_warnings(headers: &mut HeaderMap, findings: &[Finding]) {
+/// Tells what there is to say about a push that was accepted, as far as it fits.
+fn append_warnings(headers: &mut HeaderMap, remarks: &[Remark]) {
     let mut room = WARNINGS_BYTES_MAX;
-    for finding in findings.iter().take(WARNINGS_MAX) {
-        let text: String = worded(finding)
+    for Remark { plugin, finding } in remarks.iter().take(WARNINGS_MAX) {
+        let who = plugin
+            .as_ref()
+            .map_or_else(String::new, |plugin| format!("plugin {plugin}: "));
+        let text: String = who
             .chars()
+            .chain(worded(finding).chars())
             .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
             .collect();
         let warning = format!("299 - \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::record::{Entry, Finding, Job, Stamp};
+use super::record::{Entry, Finding, Job, Opinion, Stamp};
 use crate::oci::{Algorithm, Digest, MediaType, Repository, Tag};
 
 /// One write. It happens as a whole or not at all.
@@ -152,9 +152,9 @@ pub struct EndedUpload {
 pub enum EdgeKind {
     /// The config: a blob.
     Config,
-    /// A layer: a blob.
+    /// A layer, or what an index names and is no manifest: a blob.
     Layer,
-    /// A manifest of an index.
+    /// A manifest of an index. Its size is not compared: lists by old tools are wrong about it, and a pull goes by digest and type.
     Manifest,
 }
 
@@ -194,8 +194,10 @@ pub struct PutManifest {
     pub annotations: String,
     /// The tags to set.
     pub tags: Vec<Tag>,
-    /// What a plugin said, where one claims the artifact.
+    /// What the owner said, where a plugin claims the artifact.
     pub judged: Option<Judged>,
+    /// What the other plugins said that claim it. They are looked at where `judged` is there.
+    pub opinions: Vec<Opinion>,
     /// The time now, in seconds since 1970.
     pub now: u64,
 }
@@ -305,7 +307,7 @@ pub enum Refused {
     Moved,
     /// The repository does not hold these, which a manifest names: at most the first 10.
     Missing(Vec<Digest>),
-    /// A descriptor gives another size than the blob has.
+    /// The descriptor of a blob gives another size than the blob has.
     Size {
         /// The blob.
         digest: Digest,

@@ -192,6 +192,21 @@ pub enum FindingSource {
     Scan,
 }
 
+/// What a plugin said of an artifact when it was pushed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opinion {
+    /// Which plugin, and with which settings.
+    pub stamp: Stamp,
+    /// The artifact type: the candidate that the plugin claims.
+    pub artifact_type: String,
+    /// What the plugin would have searches find, where it indexes.
+    pub entry: Option<Entry>,
+    /// What validation found.
+    pub findings: Vec<Finding>,
+    /// Why the plugin could not judge, where the policy lets such artifacts in.
+    pub failure: Option<String>,
+}
+
 /// Everything known about one artifact beside its bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArtifactRecord {
@@ -207,6 +222,8 @@ pub struct ArtifactRecord {
     pub failure: Option<String>,
     /// What validation found.
     pub validated: Vec<Finding>,
+    /// What other plugins said that claim the artifact as well, in the order of its candidates.
+    pub opinions: Vec<Opinion>,
     /// What the last scan found and which plugin scanned, where there was a scan.
     pub scanned: Option<(Stamp, Vec<Finding>)>,
     /// The tags that mean it, at most the first 100.

@@ -3,6 +3,7 @@
 mod artifacts;
 mod jobs;
 mod lists;
+mod migrations;
 mod model;
 mod plans;
 mod transactions;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 use super::{
     Applied, Backfill, Command, Edge, EdgeKind, Entry, EntryUpdate, Finding, Job, JobKind, Judged, Metadata, MetadataError,
-    PutManifest, ReferrerRecord, Refused, ScanUpdate, Stamp,
+    Opinion, PutManifest, ReferrerRecord, Refused, ScanUpdate, Stamp,
 };
 use crate::oci::{Digest, MediaType, Reference, Repository, Tag};
 
@@ -100,6 +101,7 @@ fn manifest(name: &str, content: &str, tags: &[&str]) -> PutManifest {
         annotations: "{}".into(),
         tags: tags.iter().map(|name| tag(name)).collect(),
         judged: None,
+        opinions: Vec::new(),
         now: 1_000,
     }
 }

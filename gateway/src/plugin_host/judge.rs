@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     oci::Tag,
-    registry::{Artifact, Entry, Finding, HookError, Hooks, Judged, Judgement, Push, Reader, Rejection, Scanned},
+    registry::{
+        Artifact, Entry, Finding, HookError, Hooks, Judged, Judgement, Opinion, Push, Reader, Rejection, Remark, Scanned,
+    },
 };
 
 /// When a client should come again whose push could not be judged now.
@@ -36,37 +38,35 @@ enum Judging {
 #[async_trait::async_trait]
 impl Hooks for PluginHost {
     async fn judge(&self, push: Push, reader: Reader) -> Result<Option<Judgement>, Rejection> {
-        let Some((plugin, artifact_type)) = self.claimant(&push.artifact) else {
+        let claimants = self.claimants(&push.artifact);
+        let several = claimants.len() > 1;
+        let (mut opinions, mut remarks) = (Vec::new(), Vec::new());
+        for (plugin, artifact_type) in &claimants {
+            let (opinion, admitted) = self.opinion(plugin, artifact_type, &push, reader.clone()).await?;
+            let said = admitted.into_iter().chain(opinion.findings.iter().cloned());
+            remarks.extend(said.map(|finding| Remark {
+                plugin: several.then(|| plugin.name.to_string()),
+                finding,
+            }));
+            opinions.push(opinion);
+        }
+        let mut opinions = opinions.into_iter();
+        let Some(((owner, _), own)) = claimants.first().zip(opinions.next()) else {
             return Ok(None);
         };
-        let judged = |content: Content, failure| Judged {
-            stamp: plugin.stamp.clone(),
-            artifact_type: artifact_type.clone(),
-            entry: content.entry,
-            findings: content.findings,
-            failure,
-            scan: plugin.can(Capability::Scan),
+        let judged = Judged {
+            stamp: own.stamp,
+            artifact_type: own.artifact_type,
+            entry: own.entry,
+            findings: own.findings,
+            failure: own.failure,
+            scan: owner.can(Capability::Scan),
         };
-        match self.judging(&plugin, &artifact_type, push, reader).await {
-            Ok(Judging::Accepted { content, admitted }) => Ok(Some(Judgement {
-                judged: judged(content, None),
-                admitted,
-            })),
-            Ok(Judging::Refused { tag, findings }) => Err(Rejection::Refused {
-                plugin: plugin.name.to_string(),
-                tag,
-                findings,
-            }),
-            Err(failure) if plugin.failure == FailurePolicy::Open => {
-                let reason = failure.to_string();
-                tracing::warn!(plugin = &*plugin.name, reason, "a push is stored although its plugin failed");
-                Ok(Some(Judgement {
-                    judged: judged(Content::default(), Some(reason)),
-                    admitted: Vec::new(),
-                }))
-            }
-            Err(failure) => Err(failure.into_rejection(&plugin)),
-        }
+        Ok(Some(Judgement {
+            judged,
+            opinions: opinions.collect(),
+            remarks,
+        }))
     }
 
     async fn index(&self, artifact: Artifact, reader: Reader) -> Result<Judged, HookError> {
@@ -108,27 +108,68 @@ impl PluginHost {
     /// Returns the plugin that is asked about an artifact, and under which type.
     fn claimant(&self, artifact: &Artifact) -> Option<(Arc<Plugin>, String)> {
         let set = self.set();
-        let (plugin, candidate) = set.dispatch(artifact.manifest.candidates())?;
+        let (plugin, candidate) = set.dispatch(artifact.manifest.types())?;
         Some((plugin.clone(), candidate.to_owned()))
     }
 
-    async fn judging(&self, plugin: &Arc<Plugin>, artifact_type: &str, push: Push, reader: Reader) -> Result<Judging, Failure> {
+    /// Returns every plugin that has a say in whether an artifact may be pushed. The first is the one that is asked about it later.
+    fn claimants(&self, artifact: &Artifact) -> Vec<(Arc<Plugin>, String)> {
+        let set = self.set();
+        let claimants = set.claimants(artifact.manifest.types()).into_iter();
+        claimants
+            .map(|(plugin, candidate)| (plugin.clone(), candidate.to_owned()))
+            .collect()
+    }
+
+    /// Lets one plugin judge a push. Returns what it says of the content, and what it found for the tags.
+    async fn opinion(
+        &self,
+        plugin: &Arc<Plugin>,
+        artifact_type: &str,
+        push: &Push,
+        reader: Reader,
+    ) -> Result<(Opinion, Vec<Finding>), Rejection> {
+        let opinion = |content: Content, failure| Opinion {
+            stamp: plugin.stamp.clone(),
+            artifact_type: artifact_type.to_owned(),
+            entry: content.entry,
+            findings: content.findings,
+            failure,
+        };
+        match self.judging(plugin, artifact_type, push, reader).await {
+            Ok(Judging::Accepted { content, admitted }) => Ok((opinion(content, None), admitted)),
+            Ok(Judging::Refused { tag, findings }) => Err(Rejection::Refused {
+                plugin: plugin.name.to_string(),
+                tag,
+                findings,
+            }),
+            Err(failure) if plugin.failure == FailurePolicy::Open => {
+                let reason = failure.to_string();
+                tracing::warn!(plugin = &*plugin.name, reason, "a push is stored although its plugin failed");
+                Ok((opinion(Content::default(), Some(reason)), Vec::new()))
+            }
+            Err(failure) => Err(failure.into_rejection(plugin)),
+        }
+    }
+
+    async fn judging(&self, plugin: &Arc<Plugin>, artifact_type: &str, push: &Push, reader: Reader) -> Result<Judging, Failure> {
         let key = Key::new(plugin, Capability::Validate, &[&push.artifact], Vec::new());
         let known = push
             .known
-            .filter(|known| known.stamp == plugin.stamp && known.artifact_type == artifact_type);
+            .iter()
+            .find(|known| known.stamp == plugin.stamp && known.artifact_type == artifact_type);
         if known.is_none()
             && let Some(reason) = self.results.failed(&key)
         {
             return Err(Failure::Failed(reason.to_string()));
         }
         let known = known.map(|known| Content {
-            entry: known.entry,
-            findings: known.findings,
+            entry: known.entry.clone(),
+            findings: known.findings.clone(),
             accepted: true,
         });
         let tags = if plugin.can(Capability::Admit) {
-            push.tags
+            push.tags.clone()
         } else {
             Vec::new()
         };
@@ -148,7 +189,7 @@ impl PluginHost {
         } else {
             Capability::Validate
         };
-        let artifact = push.artifact;
+        let artifact = push.artifact.clone();
         let job = self.on_thread(plugin, first, move |session| judge(session, artifact, reader, known, &tags));
         match job.await {
             Ok(judging) => judging,

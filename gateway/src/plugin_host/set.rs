@@ -2,7 +2,10 @@
 //!
 //! A set never changes: whoever works with one sees the same plugins to the end, and a new set takes its place at once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::plugin::{Plugin, PluginStatus};
 use crate::oci::Digest;
@@ -102,16 +105,35 @@ impl PluginSet {
     /// Returns the plugin that is asked about an artifact, and the candidate that met its claim: the first candidate that anybody claims,
     /// exactly before by pattern, by the longest pattern before others.
     pub(super) fn dispatch<'a>(&self, candidates: impl IntoIterator<Item = &'a str>) -> Option<(&Arc<Plugin>, &'a str)> {
-        candidates.into_iter().find_map(|candidate| {
-            let pattern = || {
-                self.patterns
-                    .iter()
-                    .find(|(prefix, _)| candidate.starts_with(prefix.as_str()))
-                    .map(|(_, index)| index)
-            };
-            let index = self.exact.get(candidate).or_else(pattern)?;
-            Some((self.active.get(*index)?, candidate))
-        })
+        candidates
+            .into_iter()
+            .find_map(|candidate| Some((self.active.get(self.claiming(candidate)?)?, candidate)))
+    }
+
+    /// Returns every plugin that claims one of the candidates, each once and with the first that met a claim of it. The first plugin is the
+    /// one that [`PluginSet::dispatch`] returns.
+    pub(super) fn claimants<'a>(&self, candidates: impl IntoIterator<Item = &'a str>) -> Vec<(&Arc<Plugin>, &'a str)> {
+        let (mut asked, mut found) = (HashSet::new(), Vec::new());
+        for candidate in candidates {
+            if let Some(index) = self.claiming(candidate)
+                && asked.insert(index)
+            {
+                found.extend(self.active.get(index).map(|plugin| (plugin, candidate)));
+            }
+        }
+        found
+    }
+
+    /// Returns which plugin claims a type.
+    fn claiming(&self, candidate: &str) -> Option<usize> {
+        let pattern = || {
+            let met = self
+                .patterns
+                .iter()
+                .find(|(prefix, _)| candidate.starts_with(prefix.as_str()));
+            met.map(|(_, index)| index)
+        };
+        self.exact.get(candidate).or_else(pattern).copied()
     }
 
     /// Returns the plugin that answers below a mount.

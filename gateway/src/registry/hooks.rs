@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::Reader;
 use crate::{
-    metadata::{Entry, Finding, Judged, Stamp},
+    metadata::{Finding, Judged, Opinion, Stamp},
     oci::{Digest, Manifest, Repository, Tag},
 };
 
@@ -33,31 +33,30 @@ pub struct Push {
     pub artifact: Artifact,
     /// The tags that are to be set.
     pub tags: Vec<Tag>,
-    /// What is stored from an earlier push of the same manifest to the same repository: where plugin and settings are still the same,
-    /// validating and indexing again would say the same.
-    pub known: Option<Known>,
-}
-
-/// What a plugin said of a manifest when it was pushed before.
-#[derive(Debug, Clone)]
-pub struct Known {
-    /// Which plugin, and with which settings.
-    pub stamp: Stamp,
-    /// The artifact type that it claimed.
-    pub artifact_type: String,
-    /// The entry.
-    pub entry: Option<Entry>,
-    /// What validation found.
-    pub findings: Vec<Finding>,
+    /// What plugins said of the same manifest when it was pushed to the same repository before: where plugin and settings are still the
+    /// same, validating and indexing again would say the same.
+    pub known: Vec<Opinion>,
 }
 
 /// A push that may proceed.
 #[derive(Debug, Clone)]
 pub struct Judgement {
-    /// What is to be stored with the manifest.
+    /// What the owner said: the plugin that is asked about the artifact from now on.
     pub judged: Judged,
-    /// What `admit` found, to be shown to the client beside what validation found.
-    pub admitted: Vec<Finding>,
+    /// What the others said that claim it as well, in the order of its candidates. Clients go by rules of their own, so each of these
+    /// plugins may speak for clients that will take the artifact for theirs.
+    pub opinions: Vec<Opinion>,
+    /// What was found and is to be shown to the client: of each plugin first what `admit` found, then what validation found.
+    pub remarks: Vec<Remark>,
+}
+
+/// One thing to tell the client of a push that may proceed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remark {
+    /// Who says it, where several plugins were asked.
+    pub plugin: Option<String>,
+    /// What was found.
+    pub finding: Finding,
 }
 
 /// Why a push may not proceed.
@@ -128,7 +127,8 @@ pub struct Scanned {
 /// Admits and observes pushes.
 #[async_trait::async_trait]
 pub trait Hooks: Send + Sync + 'static {
-    /// Judges a push: validates and indexes the content, then admits it for each tag. Returns nothing where nobody claims the artifact.
+    /// Judges a push: each plugin that claims the artifact by one of its candidates validates and indexes the content, then admits it for
+    /// each tag. Returns nothing where nobody claims it.
     ///
     /// # Errors
     /// Says why the push may not proceed. Nothing may be stored then.

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{
     Artifact, HookError, Reader, Registry, RegistryError, now_seconds,
-    sarif::{referrer, sarif},
+    sarif::{Run, referrer, sarif},
 };
 use crate::{
     auth::Caller,
@@ -119,7 +119,11 @@ impl Registry {
             Ok(scanned) => scanned,
             Err(error) => return Ok(Err(error)),
         };
-        let document = sarif(&scanned.stamp.plugin, &scanned.version, &scanned.findings);
+        let document = sarif(&[Run {
+            plugin: &scanned.stamp.plugin,
+            version: &scanned.version,
+            findings: &scanned.findings,
+        }]);
         let mut pin = None;
         let referrer = match self.config.scan_referrers {
             true => {

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Artifact, Judgement, Known, MissingReferences, Push, Reader, Registry, RegistryError, now_seconds, reader::Coming};
+use super::{Artifact, MissingReferences, Push, Reader, Registry, RegistryError, Remark, now_seconds, reader::Coming};
 use crate::{
     auth::{Action, Caller},
-    metadata::{Applied, Command, Edge, EdgeKind, Finding, MetadataError, PutManifest, Refused},
+    metadata::{Applied, Command, Edge, EdgeKind, Finding, MetadataError, Opinion, PutManifest, Refused},
     oci::{Algorithm, Descriptor, Digest, Manifest, Reference, Repository, Tag, media_types},
 };
+
+/// How many digests that are missing, or whose size is wrong, an answer names.
+const TOLD_MAX: usize = 10;
 
 /// A manifest that a client sends.
 pub struct ManifestPush {
@@ -32,14 +35,14 @@ pub struct Pushed {
     pub subject: Option<Digest>,
     /// The tags that were set.
     pub tags: Vec<Tag>,
-    /// What a plugin had to say although it accepted the push.
-    pub findings: Vec<Finding>,
+    /// What there is to say although the push was accepted.
+    pub remarks: Vec<Remark>,
 }
 
 /// A push that was judged and only has to be stored.
 pub(super) struct Prepared {
     pub(super) command: PutManifest,
-    pub(super) findings: Vec<Finding>,
+    pub(super) remarks: Vec<Remark>,
 }
 
 impl Registry {
@@ -54,12 +57,12 @@ impl Registry {
         push: ManifestPush,
     ) -> Result<Pushed, RegistryError> {
         let prepared = self.prepare(caller, repository, push, &Coming::default()).await?;
-        let Prepared { command, findings } = prepared;
+        let Prepared { command, remarks } = prepared;
         let pushed = Pushed {
             digest: command.digest.clone(),
             subject: command.subject.clone(),
             tags: command.tags.clone(),
-            findings,
+            remarks,
         };
         let scan = command.judged.as_ref().is_some_and(|judged| judged.scan);
         let applied = self.metadata().apply(Command::PutManifest(Box::new(command))).await;
@@ -91,7 +94,7 @@ impl Registry {
         let (digest, tags) = self.addressed(push.reference, push.tags, &push.bytes)?;
         let edges = self.edges(&manifest);
         let reader = self.reader(caller.clone()).with(coming);
-        expect_held(&reader, repository, &edges)?;
+        let own = expect_held(&reader, repository, &edges)?;
         let artifact = Artifact {
             repository: repository.clone(),
             digest,
@@ -106,19 +109,20 @@ impl Registry {
         };
         let judgement = self.hooks.judge(push, reader).await;
         let judgement = judgement.map_err(|rejection| RegistryError::Rejected(Box::new(rejection)))?;
-        let mut findings = Vec::new();
-        let judged = judgement.map(|Judgement { judged, admitted }| {
-            findings.extend(admitted);
-            findings.extend(judged.findings.iter().cloned());
-            judged
-        });
+        let mut remarks: Vec<Remark> = own.into_iter().map(|finding| Remark { plugin: None, finding }).collect();
+        let (mut judged, mut opinions) = (None, Vec::new());
+        if let Some(judgement) = judgement {
+            remarks.extend(judgement.remarks);
+            (judged, opinions) = (Some(judgement.judged), judgement.opinions);
+        }
         let command = PutManifest {
             tags,
             edges,
             judged,
+            opinions,
             ..command_for(artifact)
         };
-        Ok(Prepared { command, findings })
+        Ok(Prepared { command, remarks })
     }
 
     /// Removes a manifest and every tag that means it, or a tag alone.
@@ -175,48 +179,73 @@ impl Registry {
         };
         let config = manifest.config.iter().map(|config| edge(EdgeKind::Config, config));
         let layers = manifest.layers.iter().map(|layer| edge(EdgeKind::Layer, layer));
-        let children = manifest.manifests.iter().map(|child| edge(EdgeKind::Manifest, child));
+        let children = manifest.manifests.iter().map(|child| match child.is_manifest() {
+            true => edge(EdgeKind::Manifest, child),
+            false => edge(EdgeKind::Layer, child),
+        });
         config.chain(layers).chain(children).collect()
     }
 
-    /// Returns what a plugin said of the manifest when it was pushed to this repository before.
-    fn known(&self, artifact: &Artifact) -> Result<Option<Known>, RegistryError> {
+    /// Returns what plugins said of the manifest when it was pushed to this repository before.
+    fn known(&self, artifact: &Artifact) -> Result<Vec<Opinion>, RegistryError> {
         let Some(record) = self.metadata().artifact(&artifact.repository, &artifact.digest)? else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         // The media type belongs to what was judged: the same bytes may be pushed as something else.
-        if record.head.media_type != artifact.manifest.media_type || record.failure.is_some() {
-            return Ok(None);
+        if record.head.media_type != artifact.manifest.media_type {
+            return Ok(Vec::new());
         }
-        let (entry, findings) = (record.entry, record.validated);
-        Ok(record.judged.map(|(artifact_type, stamp)| Known {
+        let owner = record.judged.map(|(artifact_type, stamp)| Opinion {
             stamp,
             artifact_type,
-            entry,
-            findings,
-        }))
+            entry: record.entry,
+            findings: record.validated,
+            failure: record.failure,
+        });
+        let all = owner.into_iter().chain(record.opinions);
+        Ok(all.filter(|opinion| opinion.failure.is_none()).collect())
     }
 }
 
 /// Says which of the required references the repository does not hold, before a plugin spends time on the manifest. The metadata checks
-/// again when it stores.
-fn expect_held(reader: &Reader, repository: &Repository, edges: &[Edge]) -> Result<(), RegistryError> {
-    let mut missing = Vec::new();
-    for edge in edges.iter().filter(|edge| edge.required) {
-        if !reader.holds(repository, edge)? {
-            missing.push(edge.digest.clone());
+/// again when it stores. Returns what there is to remark on manifests whose size is given wrong.
+fn expect_held(reader: &Reader, repository: &Repository, edges: &[Edge]) -> Result<Vec<Finding>, RegistryError> {
+    let (mut missing, mut remarks) = (Vec::new(), Vec::new());
+    for edge in edges.iter().filter(|edge| edge.required || edge.kind == EdgeKind::Manifest) {
+        match reader.held(repository, edge)? {
+            None if edge.required => missing.push(edge.digest.clone()),
+            Some(has) if edge.kind == EdgeKind::Manifest && has != edge.size && remarks.len() < TOLD_MAX => {
+                remarks.push(wrong_size(edge, has));
+            }
+            _ => {}
         }
-        if missing.len() == 10 {
+        if missing.len() == TOLD_MAX {
             break;
         }
     }
     if missing.is_empty() {
-        Ok(())
+        Ok(remarks)
     } else {
         Err(RegistryError::Missing {
             repository: repository.clone(),
             missing,
         })
+    }
+}
+
+/// Words that an index gives another size of a manifest than it has. Old tools wrote such lists, and clients go by digest and type.
+fn wrong_size(edge: &Edge, has: u64) -> Finding {
+    let Edge { digest, size, .. } = edge;
+    Finding {
+        rule: "portolan/manifest-size".into(),
+        severity: "low".into(),
+        message: format!(
+            "The index says that manifest {digest} has {size} bytes, but it has {has}. A client that compares sizes cannot pull it: make \
+             the index anew."
+        ),
+        location: None,
+        help: None,
+        properties: String::new(),
     }
 }
 
@@ -232,6 +261,7 @@ pub(super) fn command_for(artifact: Artifact) -> PutManifest {
         annotations: serde_json::to_string(&manifest.annotations).expect("a map of strings is JSON"),
         tags: Vec::new(),
         judged: None,
+        opinions: Vec::new(),
         now: now_seconds(),
         repository: artifact.repository,
         digest: artifact.digest,

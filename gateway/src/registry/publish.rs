@@ -106,14 +106,15 @@ impl Registry {
                     let prepared = self
                         .prepare_publication(caller, publication, &mut coming, &mut commands, pins)
                         .await?;
-                    let Prepared { command, findings } = prepared;
-                    coming.manifests.insert((repository.clone(), command.digest.clone()));
+                    let Prepared { command, remarks } = prepared;
+                    let size = command.bytes.len() as u64;
+                    coming.manifests.insert((repository.clone(), command.digest.clone()), size);
                     let (digest, subject, tags) = (command.digest.clone(), command.subject.clone(), command.tags.clone());
                     pushed.push(Pushed {
                         digest,
                         subject,
                         tags,
-                        findings,
+                        remarks,
                     });
                     commands.push(Command::PutManifest(Box::new(command)));
                     about.get_or_insert((repository, None));

@@ -1,10 +1,6 @@
 //! Reading, for one caller.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
@@ -40,7 +36,8 @@ pub struct Reader {
 /// else sees it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Coming {
-    pub(super) manifests: HashSet<(Repository, Digest)>,
+    /// Manifests with their sizes.
+    pub(super) manifests: HashMap<(Repository, Digest), u64>,
     /// Blobs whose bytes are durable, with their sizes.
     pub(super) blobs: HashMap<(Repository, Digest), u64>,
 }
@@ -336,14 +333,17 @@ impl Reader {
         Ok(self.metadata.revision(if hidden { NO_PREFIX } else { prefix })?)
     }
 
-    /// Says whether a repository holds what a manifest names.
-    pub(super) fn holds(&self, repository: &Repository, edge: &Edge) -> Result<bool, RegistryError> {
+    /// Returns the size of what a manifest names, where a repository holds it.
+    pub(super) fn held(&self, repository: &Repository, edge: &Edge) -> Result<Option<u64>, RegistryError> {
         Ok(match edge.kind {
-            EdgeKind::Config | EdgeKind::Layer => self.blob_size(repository, &edge.digest)?.is_some(),
+            EdgeKind::Config | EdgeKind::Layer => self.blob_size(repository, &edge.digest)?,
             EdgeKind::Manifest => {
-                let coming = |coming: &Arc<Coming>| coming.manifests.contains(&(repository.clone(), edge.digest.clone()));
+                let coming = |coming: &Arc<Coming>| coming.manifests.get(&(repository.clone(), edge.digest.clone())).copied();
                 let reference = Reference::Digest(edge.digest.clone());
-                self.coming.as_ref().is_some_and(coming) || self.metadata.manifest_head(repository, &reference)?.is_some()
+                match self.coming.as_ref().and_then(coming) {
+                    Some(size) => Some(size),
+                    None => self.metadata.manifest_head(repository, &reference)?.map(|head| head.size),
+                }
             }
         })
     }

@@ -16,9 +16,36 @@ use crate::{
 /// The media type of a SARIF document, and the artifact type of a referrer that carries one.
 pub const SARIF_MEDIA_TYPE: &str = "application/sarif+json";
 
-/// Returns findings as a SARIF 2.1.0 document with one run, that of the plugin.
+/// What one plugin found.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// The plugin.
+    pub plugin: &'a str,
+    /// Its version; empty where that is not known.
+    pub version: &'a str,
+    /// What it found.
+    pub findings: &'a [Finding],
+}
+
+/// Returns findings as a SARIF 2.1.0 document with a run for each plugin.
 #[must_use]
-pub fn sarif(plugin: &str, version: &str, findings: &[Finding]) -> Bytes {
+pub fn sarif(runs: &[Run<'_>]) -> Bytes {
+    let document = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": runs.iter().map(run).collect::<Vec<_>>(),
+    });
+    serde_json::to_vec(&document)
+        .expect("a JSON value has only string keys")
+        .into()
+}
+
+fn run(run: &Run<'_>) -> Value {
+    let Run {
+        plugin,
+        version,
+        findings,
+    } = run;
     let rules: BTreeSet<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
     let help = |rule: &str| {
         findings
@@ -33,18 +60,11 @@ pub fn sarif(plugin: &str, version: &str, findings: &[Finding]) -> Bytes {
             None => json!({ "id": rule }),
         })
         .collect();
-    let document = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": { "name": plugin, "version": version, "rules": rules } },
-            "columnKind": "unicodeCodePoints",
-            "results": findings.iter().map(result).collect::<Vec<_>>(),
-        }],
-    });
-    serde_json::to_vec(&document)
-        .expect("a JSON value has only string keys")
-        .into()
+    json!({
+        "tool": { "driver": { "name": plugin, "version": version, "rules": rules } },
+        "columnKind": "unicodeCodePoints",
+        "results": findings.iter().map(result).collect::<Vec<_>>(),
+    })
 }
 
 fn result(finding: &Finding) -> Value {
@@ -161,8 +181,14 @@ mod tests {
             help: Some("https://example.org/one".into()),
             properties: String::new(),
         };
-        let document = sarif("x", "1.0.0", &[finding.clone(), finding.clone()]);
-        assert_eq!(document, sarif("x", "1.0.0", &[finding.clone(), finding]));
+        let findings = [finding.clone(), finding];
+        let run = Run {
+            plugin: "x",
+            version: "1.0.0",
+            findings: &findings,
+        };
+        let document = sarif(&[run]);
+        assert_eq!(document, sarif(&[run]));
         let value: Value = serde_json::from_slice(&document).unwrap();
         let run = &value["runs"][0];
         assert_eq!(

@@ -291,3 +291,115 @@ async fn a_subject_is_acknowledged_and_its_referrers_are_listed() {
         .await
         .expect_error(400, "DIGEST_INVALID", "64");
 }
+
+/// Returns an image manifest in which text follows the first brace.
+fn beginning(with: &str) -> String {
+    manifest(b"{}", &[]).to_string().replacen('{', &format!("{{{with}"), 1)
+}
+
+#[tokio::test]
+async fn keys_that_other_readers_take_for_known_ones_are_refused() {
+    let gateway = TestGateway::start().await;
+    gateway.push_blob("a", "{}").await;
+    let layer = json!({ "mediaType": "a/b", "digest": digest("{}"), "size": 2 });
+    let put = |kind: &'static str, body: String| {
+        let gateway = &gateway;
+        async move {
+            gateway
+                .send("PUT", "/v2/a/manifests/v1", &[("content-type", kind)], body)
+                .await
+        }
+    };
+    for (body, key, known) in [
+        (beginning(&format!("\"Layers\":[{layer}],")), "Layers", "layers"),
+        (beginning(&format!("\"layer\u{17f}\":[{layer}],")), "layer\u{17f}", "layers"),
+        (beginning("\"MEDIATYPE\":\"x/y\","), "MEDIATYPE", "mediaType"),
+        (
+            manifest(b"{}", &[b"{}"])
+                .to_string()
+                .replacen("\"layers\":[{", "\"layers\":[{\"Digest\":\"\",", 1),
+            "Digest",
+            "digest",
+        ),
+    ] {
+        let expected = format!("the key {key:?} can be taken for {known:?}");
+        put(MANIFEST, body).await.expect_error(400, "MANIFEST_INVALID", &expected);
+    }
+    let child = manifest(b"{}", &[]).to_string();
+    let body = index(&[child.as_bytes()]).to_string();
+    let body = body.replacen("[{", "[{\"platform\":{\"os\":\"linux\",\"OS\":\"other\"},", 1);
+    put(INDEX, body)
+        .await
+        .expect_error(400, "MANIFEST_INVALID", "\"OS\" can be taken for \"os\"");
+    let _ = gateway.get("/v2/a/manifests/v1").await.expect(404);
+    // Annotations are names of people's own, and what nobody knows means nothing to anybody else.
+    let annotated = beginning("\"annotations\":{\"Layers\":\"\",\"layers\":null},\"x\":{\"Layers\":1},");
+    let _ = put(MANIFEST, annotated).await.expect(201);
+}
+
+#[tokio::test]
+async fn what_was_stored_under_laxer_rules_is_still_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let (body, subject) = (beginning("\"Layers\":[],\"annotations\":{\"by\":\"me\"},"), digest("subject"));
+    {
+        let gateway = TestGateway::over(folder.path()).await;
+        gateway.push_blob("a", "{}").await;
+        gateway.stop().await;
+        let metadata = portolan::metadata::Metadata::open(folder.path()).unwrap();
+        let put = |bytes: &str, tag: &str, media_type: &str, edges| portolan::metadata::PutManifest {
+            repository: "a".parse().unwrap(),
+            digest: digest(bytes).parse().unwrap(),
+            media_type: media_type.parse().unwrap(),
+            bytes: bytes.to_owned().into(),
+            candidates: Vec::new(),
+            edges,
+            subject: None,
+            referrer_type: None,
+            annotations: "{}".into(),
+            tags: vec![tag.parse().unwrap()],
+            judged: None,
+            opinions: Vec::new(),
+            now: 1,
+        };
+        let named = portolan::metadata::Edge {
+            kind: portolan::metadata::EdgeKind::Manifest,
+            digest: digest(&body).parse().unwrap(),
+            size: body.len() as u64,
+            required: true,
+        };
+        let fallback = index(&[body.as_bytes()]).to_string().replacen('{', "{\"Manifests\":[],", 1);
+        for put in [
+            put(&body, "old", MANIFEST, Vec::new()),
+            put(&fallback, &subject.replace(':', "-"), INDEX, vec![named]),
+        ] {
+            metadata
+                .apply(portolan::metadata::Command::PutManifest(Box::new(put)))
+                .await
+                .unwrap();
+        }
+    }
+    let gateway = TestGateway::over(folder.path()).await;
+    for reference in ["old", &digest(&body)] {
+        let answer = gateway.get(&format!("/v2/a/manifests/{reference}")).await.expect(200);
+        assert_eq!((answer.text(), answer.header("content-type")), (body.clone(), MANIFEST));
+        let _ = gateway.head(&format!("/v2/a/manifests/{reference}")).await.expect(200);
+    }
+    let listed = gateway.get(&format!("/v2/a/referrers/{subject}")).await.expect(200).json();
+    assert_eq!(listed["manifests"][0]["annotations"], json!({ "by": "me" }));
+    // What it means to a client cannot be told, so no plugin is asked, and the page says why.
+    let page = gateway.get("/v2/a/_portolan/artifacts/old").await.expect(200).json();
+    assert_eq!(page["digest"], digest(&body).as_str());
+    assert!(
+        page["failure"]
+            .as_str()
+            .unwrap()
+            .contains("\"Layers\" can be taken for \"layers\""),
+        "{page}"
+    );
+    gateway.get("/v2/a/_portolan/artifacts/old/views/any").await.expect_error(
+        422,
+        "MANIFEST_INVALID",
+        "is served as it was pushed",
+    );
+    let _ = gateway.delete("/v2/a/manifests/old").await.expect(202);
+}

@@ -72,6 +72,7 @@ impl Writing<'_> {
         self.execute(DELETE_TAGS, [artifact])?;
         self.execute(DELETE_JOBS, [artifact])?;
         self.remove_judgement(artifact)?;
+        self.remove_opinions(artifact)?;
         self.remove_description(artifact)?;
         let removed = self.row(DELETE, [artifact], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))

@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::{Abort, Writing};
 use crate::{
-    metadata::{Applied, Entry, EntryUpdate, Judged, Stamp, entry},
+    metadata::{Applied, Entry, EntryUpdate, Judged, Opinion, Stamp, entry},
     oci::{Digest, Repository},
 };
 
@@ -20,9 +20,27 @@ const DELETE: &str = "DELETE FROM judgements WHERE artifact_id = ?1 RETURNING en
 const ADD_WORDS: &str = "INSERT INTO words (rowid, title, summary, keywords, repository) VALUES (?1, ?2, ?3, ?4, ?5)";
 const DELETE_WORDS: &str = "DELETE FROM words WHERE rowid = ?1";
 
+const PUT_OPINION: &str = "INSERT INTO opinions (artifact_id, position, type_id, stamp_id, failure, findings, entry)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const DELETE_OPINIONS: &str = "DELETE FROM opinions WHERE artifact_id = ?1";
+const DELETE_OPINION: &str =
+    "DELETE FROM opinions WHERE artifact_id = ?1 AND (SELECT plugin FROM stamps WHERE id = stamp_id) = ?2";
+
 /// All but the deletion of words, whose plan does not show that row identifiers are looked up.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[STAMP, ADD_STAMP, TYPE, ADD_TYPE, SAME, PUT, DELETE, ADD_WORDS];
+pub(super) const STATEMENTS: &[&str] = &[
+    STAMP,
+    ADD_STAMP,
+    TYPE,
+    ADD_TYPE,
+    SAME,
+    PUT,
+    DELETE,
+    ADD_WORDS,
+    PUT_OPINION,
+    DELETE_OPINIONS,
+    DELETE_OPINION,
+];
 
 impl Writing<'_> {
     pub(super) fn put_entry(&mut self, update: &EntryUpdate) -> Result<Applied, Abort> {
@@ -34,9 +52,28 @@ impl Writing<'_> {
         if let Some(artifact) = self.artifact_in(repository, digest)?
             && self.judge(artifact.id, repository, digest, judged)?
         {
+            // Who owns an artifact by now has no other opinion of it.
+            self.execute(DELETE_OPINION, params![artifact.id, judged.stamp.plugin])?;
             self.changed(repository);
         }
         Ok(Applied::Done)
+    }
+
+    /// Stores what plugins said that claim an artifact and do not own it, in place of what was said before.
+    pub(super) fn put_opinions(&mut self, artifact: i64, opinions: &[Opinion]) -> Result<(), Abort> {
+        self.remove_opinions(artifact)?;
+        for (position, opinion) in (0_i64..).zip(opinions) {
+            let (kind, stamp) = (self.type_id(&opinion.artifact_type)?, self.stamp(&opinion.stamp)?);
+            let findings = serde_json::to_string(&opinion.findings)?;
+            let entry = opinion.entry.as_ref().map(entry::to_json).transpose()?;
+            let row = params![artifact, position, kind, stamp, opinion.failure, findings, entry];
+            self.execute(PUT_OPINION, row)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_opinions(&self, artifact: i64) -> rusqlite::Result<()> {
+        self.execute(DELETE_OPINIONS, [artifact]).map(|_| ())
     }
 
     /// Stores what a plugin said, in place of what was said before. Returns whether that is something else.

@@ -61,6 +61,7 @@ impl Writing<'_> {
         // A push that nobody judges does not contradict what was said of the same content before.
         if let Some(judged) = &put.judged {
             self.judge(artifact, &put.repository, &put.digest, judged)?;
+            self.put_opinions(artifact, &put.opinions)?;
             if judged.scan {
                 let stamp = self.stamp(&judged.stamp)?;
                 self.plan(artifact, JobKind::Scan, stamp, put.now)?;
@@ -88,12 +89,12 @@ impl Writing<'_> {
         }
     }
 
-    /// Refuses a manifest that names what the repository has to hold and does not, or gives another size than that has.
+    /// Refuses a manifest that names what the repository has to hold and does not, or gives another size than a blob has.
     pub(super) fn expect_held(&self, repository: i64, edges: &[Edge]) -> Result<(), Abort> {
         let mut missing = Vec::new();
         for edge in edges {
             match self.held(repository, edge)? {
-                Some(has) if has != edge.size => {
+                Some(has) if has != edge.size && edge.kind != EdgeKind::Manifest => {
                     return Err(Abort::Refused(Refused::Size {
                         digest: edge.digest.clone(),
                         said: edge.size,
@@ -124,6 +125,7 @@ impl Writing<'_> {
         self.remove_description(known.id)?;
         if !same {
             self.remove_judgement(known.id)?;
+            self.remove_opinions(known.id)?;
             self.remove_scan(repository, known.id)?;
         }
         self.execute(

@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use crate::{
     metadata::{
-        ArtifactRecord, ManifestHead, Metadata, MetadataError, ReferrerRecord, Related,
+        ArtifactRecord, ManifestHead, Metadata, MetadataError, Opinion, ReferrerRecord, Related,
         columns::{head, json, limit, malformed, parsed, stamp, tags, unsigned},
         entry,
     },
@@ -23,6 +23,10 @@ const ARTIFACT: &str = "SELECT a.digest, a.media_type, a.size, a.candidates,
     LEFT JOIN judgements j ON j.artifact_id = a.id LEFT JOIN types y ON y.id = j.type_id LEFT JOIN stamps p ON p.id = j.stamp_id
     LEFT JOIN scans s ON s.artifact_id = a.id LEFT JOIN stamps q ON q.id = s.stamp_id
     WHERE r.name = ?1";
+const OPINIONS: &str = "SELECT y.name, p.plugin, p.component, p.settings, o.failure, o.findings, o.entry
+    FROM repositories r JOIN artifacts a ON a.repository_id = r.id AND a.digest = ?2 JOIN opinions o ON o.artifact_id = a.id
+    JOIN types y ON y.id = o.type_id JOIN stamps p ON p.id = o.stamp_id
+    WHERE r.name = ?1 ORDER BY o.position";
 const MISSING: &str = "SELECT e.digest FROM repositories r
     JOIN artifacts a ON a.repository_id = r.id AND a.digest = ?2 JOIN edges e ON e.artifact_id = a.id
     WHERE r.name = ?1 AND CASE e.kind
@@ -39,18 +43,18 @@ const REFERRERS: &str = "SELECT f.digest, a.media_type, a.size, f.artifact_type,
     WHERE f.repository_id = (SELECT id FROM repositories WHERE name = ?1) AND f.subject = ?2 AND f.digest > ?4
         AND (?3 IS NULL OR f.artifact_type = ?3)
     ORDER BY f.digest LIMIT ?5";
-const SARIF: &str = "SELECT s.sarif FROM repositories r
-    JOIN artifacts a ON a.repository_id = r.id AND a.digest = ?2 JOIN scans s ON s.artifact_id = a.id
-    WHERE r.name = ?1";
-
 const NAMED_UNDER: &str = "SELECT e.digest, a.digest, a.media_type, a.size FROM
     (SELECT DISTINCT digest FROM edges
         WHERE kind = 2 AND digest > ?3 AND artifact_id = (SELECT artifact_id FROM tags
             WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND tag = ?2)
         ORDER BY digest LIMIT ?4) e
     LEFT JOIN artifacts a ON a.digest = e.digest AND a.repository_id = (SELECT id FROM repositories WHERE name = ?1)";
+const SARIF: &str = "SELECT s.sarif FROM repositories r
+    JOIN artifacts a ON a.repository_id = r.id AND a.digest = ?2 JOIN scans s ON s.artifact_id = a.id
+    WHERE r.name = ?1";
+
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[ARTIFACT, MISSING, PARENTS, REFERRERS, NAMED_UNDER, SARIF];
+pub(super) const STATEMENTS: &[&str] = &[ARTIFACT, OPINIONS, MISSING, PARENTS, REFERRERS, NAMED_UNDER, SARIF];
 
 impl Metadata {
     /// Returns what is known about an artifact beside its bytes.
@@ -59,7 +63,14 @@ impl Metadata {
     /// Fails where the database does.
     pub fn artifact(&self, repository: &Repository, digest: &Digest) -> Result<Option<ArtifactRecord>, MetadataError> {
         let params = params![repository.as_str(), digest.as_str(), limit(TAGS_MAX)];
-        self.readers().row(ARTIFACT, params, read_artifact)
+        let Some(mut record) = self.readers().row(ARTIFACT, params, read_artifact)? else {
+            return Ok(None);
+        };
+        if record.judged.is_some() {
+            let whose = [repository.as_str(), digest.as_str()];
+            record.opinions = self.readers().rows(OPINIONS, whose, read_opinion)?;
+        }
+        Ok(Some(record))
     }
 
     /// Returns what a manifest names and its repository does not hold now, in the manifest's order.
@@ -158,6 +169,17 @@ impl Metadata {
     }
 }
 
+fn read_opinion(row: &Row<'_>) -> rusqlite::Result<Opinion> {
+    let entry = row.get_ref(6)?.as_str_or_null()?.map(entry::from_json);
+    Ok(Opinion {
+        artifact_type: row.get(0)?,
+        stamp: stamp(row, 1)?,
+        failure: row.get(4)?,
+        findings: json(row, 5)?,
+        entry: entry.transpose().map_err(|error| malformed(6, error))?,
+    })
+}
+
 fn read_artifact(row: &Row<'_>) -> rusqlite::Result<ArtifactRecord> {
     let mut record = ArtifactRecord {
         head: head(row, 0)?,
@@ -166,6 +188,7 @@ fn read_artifact(row: &Row<'_>) -> rusqlite::Result<ArtifactRecord> {
         judged: None,
         failure: None,
         validated: Vec::new(),
+        opinions: Vec::new(),
         entry: None,
         scanned: None,
     };

@@ -361,3 +361,45 @@ async fn what_an_index_under_a_tag_names_is_read_in_pages() {
     let other = db.metadata.named_under(&repository("b"), &tag("t"), None, 10).unwrap();
     assert_eq!(other, []);
 }
+
+#[tokio::test]
+async fn opinions_are_kept_beside_the_judgement_and_go_with_it() {
+    let db = database();
+    let opinion = |plugin: &str| Opinion {
+        stamp: stamp(plugin, "1"),
+        artifact_type: "x/other".into(),
+        entry: None,
+        findings: vec![finding(plugin)],
+        failure: None,
+    };
+    let read = || {
+        db.metadata
+            .artifact(&repository("a"), &digest("m"))
+            .unwrap()
+            .map(|record| record.opinions)
+    };
+    let put = |opinions: Vec<Opinion>| PutManifest {
+        judged: Some(judged("web", stamp("thing", "1"))),
+        opinions,
+        ..manifest("a", "m", &[])
+    };
+    db.put(put(vec![opinion("b"), opinion("a")])).await;
+    assert_eq!(read(), Some(vec![opinion("b"), opinion("a")]), "in their order");
+    // A push that nobody judged says nothing against them.
+    db.put(manifest("a", "m", &["v"])).await;
+    assert_eq!(read().unwrap().len(), 2);
+    db.put(put(vec![opinion("b")])).await;
+    assert_eq!(read(), Some(vec![opinion("b")]));
+    // Who owns it by now has said all.
+    let update = EntryUpdate {
+        repository: repository("a"),
+        digest: digest("m"),
+        judged: judged("web", stamp("b", "2")),
+    };
+    db.done(Command::PutEntry(Box::new(update))).await;
+    assert_eq!(read(), Some(vec![]));
+    db.put(put(vec![opinion("b")])).await;
+    db.done(delete("a", "m")).await;
+    db.put(put(vec![])).await;
+    assert_eq!(read(), Some(vec![]));
+}
