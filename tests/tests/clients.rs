@@ -1,12 +1,15 @@
 //! Real clients against the real program: what people do with their own tools works, and what is refused says why.
 
 mod clients {
+    mod buildkit;
     mod classic;
+    mod containers;
     mod cosign;
     mod crane;
     mod helm;
     mod oras;
     mod refusals;
+    mod regclient;
     mod skopeo;
     mod uploads;
 

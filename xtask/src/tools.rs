@@ -74,12 +74,22 @@ pub(crate) fn ensure(names: &[&str]) -> anyhow::Result<Tools> {
     let folder = process::target().join("tools");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let cache = cache()?;
-    for name in wanted {
-        let path = table
-            .install(name, &cache)
-            .with_context(|| format!("the tool {name} is missing and cannot be installed"))?;
-        link(&path, &folder.join(name))?;
-    }
+    let install = |names: Vec<&str>| {
+        names.into_iter().try_for_each(|name| {
+            let path = table
+                .install(name, &cache)
+                .with_context(|| format!("the tool {name} is missing and cannot be installed"))?;
+            link(&path, &folder.join(name))
+        })
+    };
+    // Packages wait for the network and the disk while programs are compiled.
+    let (packaged, built) = wanted.into_iter().partition(|name| table.apt.contains_key(*name));
+    std::thread::scope(|scope| {
+        let packages = scope.spawn(|| install(packaged));
+        let programs = install(built);
+        let packages = packages.join().map_err(|_| anyhow::anyhow!("installing packages panicked"))?;
+        programs.and(packages)
+    })?;
     Ok(Tools { folder })
 }
 
