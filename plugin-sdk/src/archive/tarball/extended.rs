@@ -104,6 +104,12 @@ impl Extended {
                     "it is a file whose name ends in a slash, which makes it a folder for some readers",
                 );
             }
+            0 if path.ends_with('/') != header.name.ends_with(b"/") => {
+                return refuse(
+                    "tar-slash",
+                    "one of its names ends in a slash and the other does not, which makes it a folder or a file",
+                );
+            }
             // Before there was a type for folders, a slash at the end made one.
             0 if path.ends_with('/') => Kind::Directory,
             0 | b'0' | b'7' => Kind::File,

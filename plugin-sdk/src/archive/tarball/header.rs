@@ -146,6 +146,7 @@ impl Fields<'_> {
         let is_posix = cut(self.block, 257, 8) == b"ustar\x0000" && cut(self.block, 508, 4) != b"tar\0";
         match text(place) {
             prefix if is_posix && prefix.is_empty() => Ok(self.name.clone()),
+            _ if is_posix && self.name.is_empty() => Err(ambiguous("tar-name", "", "it has a prefix and no name")),
             prefix if is_posix => Ok([prefix, b"/", &self.name].concat()),
             _ => Err(ambiguous(
                 "tar-prefix",

@@ -125,6 +125,10 @@ fn name_mode_and_type_agree() {
     for kind in [b'0', b'7'] {
         refused("tar-slash", "a/", &[block(b"a/", kind, 0, &[])]);
     }
+    let named = extended(b'L', b"gnu/name\0");
+    refused("tar-slash", "gnu/name", &[named.clone(), block(b"a/", 0, 0, &[])]);
+    refused("tar-slash", "gnu/", &[extended(b'L', b"gnu/\0"), block(b"a", 0, 0, &[])]);
+    assert_eq!(accepted(&[named, block(b"a/", b'0', 0, &[])])[0].kind, Kind::File);
     for (kind, mode) in [
         (b'0', "0040644"),
         (b'0', "0120644"),
@@ -265,6 +269,8 @@ fn prefixes_are_those_of_posix() {
     }
     refused("tar-prefix", "f", &prefixed(&[(345, b"some/folder"), (508, b"tar\0")]));
     refused("tar-prefix", "f", &prefixed(&[(257, b"ustar  \0"), (345, b"00000000000\0")]));
+    let message = fails(&block(b"", b'0', 0, &[(345, b"some/folder")]), Limits::default());
+    assert!(message.contains("it has a prefix and no name"), "{message}");
 }
 
 #[test]
