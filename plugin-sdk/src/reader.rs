@@ -127,6 +127,20 @@ mod tests {
     }
 
     #[test]
+    fn twice_the_blob_is_fetched_in_twice_the_pieces() {
+        let pieces = |size: usize| {
+            let (mut window, mut fetched) = (Window::new(size as u64), 0);
+            let mut fetch = |offset| {
+                fetched += 1;
+                vec![0; (size - usize::try_from(offset).unwrap()).min(1_000)]
+            };
+            while window.read(&mut [0; 3], &mut fetch).unwrap() > 0 {}
+            fetched
+        };
+        assert_eq!((pieces(50_000), pieces(100_000)), (50, 100));
+    }
+
+    #[test]
     fn no_position_is_before_the_first_byte_and_none_behind_the_last_has_any() {
         let (mut window, mut fetched) = (Window::new(10), Vec::new());
         assert!(window.seek(SeekFrom::End(-11)).is_err());

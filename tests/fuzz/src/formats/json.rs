@@ -152,9 +152,10 @@ const KEYS: &[&[u8]] = &[
 ];
 
 fn value(choices: &mut Choices, depth: usize, text: &mut Vec<u8>) {
-    match choices.below(if depth == 0 { 4 } else { 10 }) {
-        0..=3 => text.extend(choices.pick::<[u8]>(SCALARS)),
-        4 | 5 => list(choices, (b'[', b']'), text, |choices, text| value(choices, depth - 1, text)),
+    match choices.below(if depth == 0 { 5 } else { 10 }) {
+        4 if choices.percent(50) => number(choices, text),
+        0..=4 => text.extend(choices.pick::<[u8]>(SCALARS)),
+        5 => list(choices, (b'[', b']'), text, |choices, text| value(choices, depth - 1, text)),
         _ => list(choices, (b'{', b'}'), text, |choices, text| {
             text.push(b'"');
             text.extend(choices.pick::<[u8]>(KEYS));
@@ -162,6 +163,18 @@ fn value(choices: &mut Choices, depth: usize, text: &mut Vec<u8>) {
             value(choices, depth - 1, text);
         }),
     }
+}
+
+/// Writes a number of any length: its nearest double is not always the one that a quick reader finds.
+fn number(choices: &mut Choices, text: &mut Vec<u8>) {
+    let digits = |choices: &mut Choices, count: usize| {
+        (0..=choices.below(count))
+            .map(|_| choices.below(10).to_string())
+            .collect::<String>()
+    };
+    let number = format!("{}.{}", 1 + choices.below(9), digits(choices, 20));
+    let sign = if choices.percent(50) { "-" } else { "" };
+    text.extend(format!("{number}e{sign}{}", choices.below(300)).bytes());
 }
 
 fn list(choices: &mut Choices, (open, close): (u8, u8), text: &mut Vec<u8>, mut item: impl FnMut(&mut Choices, &mut Vec<u8>)) {
