@@ -8,5 +8,6 @@ mod crash {
     mod recovery;
     mod rounds;
     mod state;
+    mod stress;
     mod worker;
 }

@@ -32,8 +32,7 @@ const ROUND_TIME_MAX: Duration = Duration::from_secs(120);
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_and_nothing_is_half_there() -> anyhow::Result<()> {
     let rounds = variable("PORTOLAN_CRASH_ROUNDS")?.unwrap_or(ROUNDS);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let seed = variable("PORTOLAN_CRASH_SEED")?.unwrap_or(now.as_secs() ^ u64::from(now.subsec_nanos()));
+    let seed = variable("PORTOLAN_CRASH_SEED")?.map_or_else(fresh_seed, Ok)?;
     let landed = run(rounds, seed)
         .await
         .with_context(|| format!("the run with PORTOLAN_CRASH_SEED={seed} failed"))?;
@@ -121,7 +120,7 @@ async fn share(api: &Api, rng: &mut SmallRng) -> anyhow::Result<BTreeMap<String,
 }
 
 /// Checks that every file of content is whole.
-fn files_are_what_their_names_say(blobs: &Path) -> anyhow::Result<()> {
+pub(super) fn files_are_what_their_names_say(blobs: &Path) -> anyhow::Result<()> {
     let list =
         |folder: PathBuf| -> anyhow::Result<Vec<PathBuf>> { std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect() };
     let mut files = 0;
@@ -143,7 +142,14 @@ fn files_are_what_their_names_say(blobs: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn variable(name: &str) -> anyhow::Result<Option<u64>> {
+/// Returns a seed that no other run had.
+pub(super) fn fresh_seed() -> anyhow::Result<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(now.as_secs() ^ u64::from(now.subsec_nanos()))
+}
+
+/// Returns the number in a variable of the environment, where it is set.
+pub(super) fn variable(name: &str) -> anyhow::Result<Option<u64>> {
     match std::env::var(name) {
         Ok(text) => Ok(Some(
             text.parse()
