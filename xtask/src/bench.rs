@@ -1,8 +1,10 @@
-//! `cargo xtask bench`: Portolan, with and without plugins, beside the reference registry on the same disk.
+//! `cargo xtask bench`: Portolan, with and without plugins, beside the reference registry on the same disk; or, with `--against`,
+//! beside what another commit of it builds.
 //!
 //! All servers run at once; one at a time is loaded, in turns, so that a machine that slows down slows all of them. What the
 //! machine itself can do is measured in the same run.
 
+mod against;
 mod http;
 mod load;
 mod machine;
@@ -48,19 +50,40 @@ pub(crate) struct Options {
     /// How often every row is measured.
     #[arg(long)]
     turns: Option<u64>,
+    /// Measures beside what this commit builds instead of beside the reference registry, and fails where a row is slower than nine
+    /// tenths of it. Nothing is written to docs/performance.md.
+    #[arg(long, value_name = "REV")]
+    against: Option<String>,
+}
+
+/// A build of Portolan.
+struct Build {
+    portolan: PathBuf,
+    plugins: PathBuf,
 }
 
 /// The programs that take part.
 struct Programs {
-    portolan: PathBuf,
+    now: Build,
+    /// What another commit builds.
+    before: Option<Build>,
     registry: PathBuf,
-    plugins: PathBuf,
+}
+
+impl Programs {
+    /// Returns the servers that run side by side.
+    fn kinds(&self) -> &'static [Kind] {
+        match self.before {
+            Some(_) => &Kind::AGAINST,
+            None => &Kind::PEERS,
+        }
+    }
 }
 
 /// Builds, measures and reports.
 pub(crate) fn bench(options: &Options) -> anyhow::Result<()> {
     let rows = choose(options)?;
-    let programs = build()?;
+    let programs = build(options.against.as_deref())?;
     let folder = target().join("bench-data");
     remove(&folder)?;
     let measured = measure(&programs, &folder, &rows, options).and_then(|report| publish(&report, options));
@@ -69,6 +92,9 @@ pub(crate) fn bench(options: &Options) -> anyhow::Result<()> {
 }
 
 fn publish(report: &Report, options: &Options) -> anyhow::Result<()> {
+    if let Some(revision) = &options.against {
+        return against::publish(report, revision);
+    }
     println!("{}", report.table());
     if !options.quick && options.rows.is_empty() {
         let path = repository().join("docs/performance.md");
@@ -94,7 +120,8 @@ fn choose(options: &Options) -> anyhow::Result<Vec<&'static Row>> {
     Ok(chosen.collect())
 }
 
-fn build() -> anyhow::Result<Programs> {
+fn build(against: Option<&str>) -> anyhow::Result<Programs> {
+    let before = against.map(against::build).transpose()?;
     step("release build", || {
         run(&mut cargo([
             "build",
@@ -108,9 +135,12 @@ fn build() -> anyhow::Result<Programs> {
     step("plugins", || build_guests(guests::Options::Plugins).map(drop))?;
     let tools = tools::ensure(&["registry"])?;
     Ok(Programs {
-        portolan: target().join("release/portolan"),
+        now: Build {
+            portolan: target().join("release/portolan"),
+            plugins: target().join("plugins"),
+        },
+        before,
         registry: tools.folder().join("registry"),
-        plugins: target().join("plugins"),
     })
 }
 
@@ -121,20 +151,27 @@ fn measure(programs: &Programs, folder: &Path, rows: &[&'static Row], options: &
     };
     let loader = Loader::new(target().join("release/portolan-load"), extent);
     let mut report = Report::new(turns);
-    for turn in 0..turns {
+    for turn in (0..turns).filter(|_| programs.before.is_none()) {
         eprintln!("==> turn {} of {turns}: floor", turn + 1);
         report.floor.extend(loader.floor(&folder.join(format!("floor-{turn}")))?);
     }
-    for kind in Kind::ALL {
+    for kind in programs.kinds().iter().copied() {
         eprintln!("==> starting {}", kind.name());
         report.started.push(starts(programs, folder, kind)?);
     }
     let start = |kind: Kind| Server::start(programs, kind, &folder.join(kind.name()));
-    let servers = Kind::ALL.into_iter().map(start).collect::<anyhow::Result<Vec<Server>>>()?;
+    let mut servers = programs
+        .kinds()
+        .iter()
+        .copied()
+        .map(start)
+        .collect::<anyhow::Result<Vec<Server>>>()?;
     // All rows once, then all again: what disturbs the machine for a minute disturbs one turn of some rows.
     for turn in 0..turns {
+        // Who comes first is not always the same one.
+        servers.reverse();
         for row in rows {
-            for server in servers.iter().filter(|server| row.servers.contains(&server.kind)) {
+            for server in servers.iter().filter(|server| row.runs_on(server.kind)) {
                 let measured = one(&loader, server, row, turn)?;
                 eprintln!(
                     "==> turn {} of {turns}: {} on {}: {:.0}/s",

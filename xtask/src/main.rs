@@ -6,6 +6,7 @@ mod fuzz;
 mod guests;
 mod process;
 mod serve;
+mod stress;
 mod test;
 mod tools;
 mod wasm;
@@ -39,7 +40,10 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         arguments: Vec<String>,
     },
-    /// Measures the gateway beside the reference registry, and writes docs/performance.md.
+    /// Runs the stress test for longer than `test` does: many clients, cancelled requests, kills, checked against a model.
+    #[command(after_help = "Example: cargo xtask stress --minutes 30")]
+    Stress(stress::Options),
+    /// Measures the gateway beside the reference registry, and writes docs/performance.md; or beside another commit.
     #[command(after_help = "Example: cargo xtask bench --rows push-10kb,manifest-get")]
     Bench(bench::Options),
     /// Compares the project's readers with the stock ones, and writes inputs that they read differently into the target folder.
@@ -73,6 +77,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Serve { arguments } => serve::serve(&arguments),
         Task::Check => check::check(),
         Task::Test { arguments } => test::test(&arguments),
+        Task::Stress(options) => stress::stress(&options),
         Task::Bench(options) => bench::bench(&options),
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Tools { names } => {

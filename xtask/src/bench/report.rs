@@ -176,7 +176,7 @@ impl Report {
         ))
     }
 
-    fn starts(&self) -> Option<String> {
+    pub(super) fn starts(&self) -> Option<String> {
         let mut out = String::from(
             "## Start and memory\n\nFrom the start of the process to the first answer, on data that is there and with the machine code of \
              plugins at hand; resident memory right after that, and at most over the whole run.\n\n\
@@ -223,7 +223,7 @@ impl Report {
         Some((rows().next()?, rps, cpu))
     }
 
-    fn of(&self, row: &str, kind: Kind) -> impl Iterator<Item = &Measured> {
+    pub(super) fn of(&self, row: &str, kind: Kind) -> impl Iterator<Item = &Measured> {
         self.measured
             .iter()
             .filter(move |measured| measured.row == row && measured.server == Some(kind))
@@ -250,7 +250,7 @@ impl Report {
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
@@ -264,7 +264,7 @@ fn spread(values: Vec<f64>) -> String {
 }
 
 /// Words a number with about three digits that count.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     match value {
         _ if value >= 100.0 => format!("{value:.0}"),
         _ if value >= 10.0 => format!("{value:.1}"),

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-use super::{Programs, http};
+use super::{Build, Programs, http};
 
 /// What Portolan's line begins with when it is ready; the address follows.
 const READY: &str = "portolan is ready at http://";
@@ -34,16 +34,29 @@ pub(super) enum Kind {
     WithPlugin,
     /// The reference registry.
     Reference,
+    /// What another commit builds, without plugins.
+    Before,
+    /// What another commit builds, with its own Helm plugin.
+    BeforeWithPlugin,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::WithPlugin, Self::Reference];
+    /// Portolan beside another registry.
+    pub(super) const PEERS: [Self; 3] = [Self::Plain, Self::WithPlugin, Self::Reference];
+    /// Portolan beside another build of it.
+    pub(super) const AGAINST: [Self; 4] = [Self::Plain, Self::Before, Self::WithPlugin, Self::BeforeWithPlugin];
+
+    fn has_plugin(self) -> bool {
+        matches!(self, Self::WithPlugin | Self::BeforeWithPlugin)
+    }
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Plain => "portolan",
             Self::WithPlugin => "portolan-with-helm",
             Self::Reference => "reference",
+            Self::Before => "before",
+            Self::BeforeWithPlugin => "before-with-helm",
         }
     }
 }
@@ -70,7 +83,11 @@ impl Server {
     pub(super) fn start(programs: &Programs, kind: Kind, folder: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let started = match kind {
-            Kind::Plain | Kind::WithPlugin => start_portolan(programs, kind, folder),
+            Kind::Plain | Kind::WithPlugin => start_portolan(&programs.now, kind, folder),
+            Kind::Before | Kind::BeforeWithPlugin => {
+                let before = programs.before.as_ref().context("there is no other build")?;
+                start_portolan(before, kind, folder)
+            }
             Kind::Reference => start_reference(programs, folder),
         };
         started.with_context(|| {
@@ -96,7 +113,7 @@ impl Server {
 
     /// Returns what the plugin did so far, where there is one.
     pub(super) fn plugin_seconds(&self) -> anyhow::Result<Option<PluginSeconds>> {
-        if self.kind != Kind::WithPlugin {
+        if !self.kind.has_plugin() {
             return Ok(None);
         }
         let (status, body) = http::get(self.address, &format!("/v2/_portolan/plugins/{PLUGIN}"))?;
@@ -139,16 +156,16 @@ impl Drop for Server {
     }
 }
 
-fn start_portolan(programs: &Programs, kind: Kind, folder: &Path) -> anyhow::Result<Server> {
+fn start_portolan(build: &Build, kind: Kind, folder: &Path) -> anyhow::Result<Server> {
     let (config, plugins) = (folder.join("portolan.toml"), folder.join("plugins"));
     // The reference registry logs no requests here, and so does Portolan not.
     fs::write(&config, "[log]\nlevel = \"warn\"\n")?;
     fs::create_dir_all(&plugins)?;
-    if kind == Kind::WithPlugin {
-        let file = programs.plugins.join(format!("{PLUGIN}.wasm"));
+    if kind.has_plugin() {
+        let file = build.plugins.join(format!("{PLUGIN}.wasm"));
         fs::copy(&file, plugins.join(format!("{PLUGIN}.wasm"))).with_context(|| format!("cannot copy {}", file.display()))?;
     }
-    let mut command = Command::new(&programs.portolan);
+    let mut command = Command::new(&build.portolan);
     command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(config);
     command.arg("--data").arg(folder.join("data")).arg("--plugins").arg(plugins);
     let log = fs::File::create(folder.join("log"))?;
