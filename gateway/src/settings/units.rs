@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// The units of sizes with their factors. Powers of 1024 come first: a size is shown in the first unit that divides it.
+/// The units of sizes with their factors, largest first: a size is shown in the first one that divides it.
 const SIZES: [(&str, u64); 7] = [
     ("GiB", 1 << 30),
-    ("MiB", 1 << 20),
-    ("KiB", 1 << 10),
     ("GB", 1_000_000_000),
+    ("MiB", 1 << 20),
     ("MB", 1_000_000),
+    ("KiB", 1 << 10),
     ("KB", 1_000),
     ("B", 1),
 ];
