@@ -48,13 +48,13 @@ impl Severity {
 pub struct Location {
     /// The digest of the blob or child manifest.
     pub digest: Option<String>,
-    /// The file inside the blob, with `/` between its parts and no `/` in front, at most 1 024 bytes.
+    /// The file inside the blob, with `/` between its parts and no `/` in front, at most 1 024 bytes: what is longer is cut.
     pub path: Option<String>,
     /// The line, counted from 1.
     pub line: Option<u32>,
     /// The column in Unicode scalar values, counted from 1.
     pub column: Option<u32>,
-    /// The value inside a structured document, as a JSON pointer (RFC 6901), at most 1 024 bytes.
+    /// The value inside a structured document, as a JSON pointer (RFC 6901), at most 1 024 bytes: a longer one is left out.
     pub pointer: Option<String>,
 }
 
@@ -107,7 +107,7 @@ pub struct Finding {
     pub rule: String,
     /// How much it matters.
     pub severity: Severity,
-    /// What was found and what to do about it: full sentences, at most 2 000 bytes.
+    /// What was found and what to do about it: full sentences, at most 2 000 bytes: what is longer is cut.
     pub message: String,
     /// Where it was found.
     pub location: Option<Location>,
@@ -154,7 +154,7 @@ impl Finding {
 pub struct Verdict {
     /// Whether the push may proceed.
     pub accepted: bool,
-    /// What was found, most important first, at most 1 000 findings.
+    /// What was found, most important first, at most 1 000 findings: further ones are left out.
     pub findings: Vec<Finding>,
     /// The open field, at most 4 000 bytes.
     pub properties: Properties,
@@ -179,6 +179,25 @@ impl Verdict {
     }
 }
 
+/// The most bytes of a message.
+const MESSAGE_BYTES_MAX: usize = 2_000;
+/// The most bytes of a path and of a pointer.
+const PLACE_BYTES_MAX: usize = 1_024;
+/// The most findings of a verdict.
+const VERDICT_FINDINGS_MAX: usize = 1_000;
+
+/// Cuts a text at a character, so that it has at most so many bytes, and shows that it did. What a finding names may come from whoever
+/// made the artifact: a name without end must not cost the plugin its answer.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    const MARK: char = '…';
+    if text.len() > bytes_max {
+        let room = bytes_max - MARK.len_utf8();
+        text.truncate(text.floor_char_boundary(room));
+        text.push(MARK);
+    }
+    text
+}
+
 impl From<Location> for types::Location {
     fn from(location: Location) -> Self {
         let Location {
@@ -190,10 +209,11 @@ impl From<Location> for types::Location {
         } = location;
         Self {
             digest,
-            path,
+            path: path.map(|path| cut(path, PLACE_BYTES_MAX)),
             line,
             column,
-            pointer,
+            // A pointer that was cut would name another value.
+            pointer: pointer.filter(|pointer| pointer.len() <= PLACE_BYTES_MAX),
         }
     }
 }
@@ -222,7 +242,7 @@ impl From<Finding> for types::Finding {
         Self {
             rule: finding.rule,
             severity: finding.severity.as_str().to_owned(),
-            message: finding.message,
+            message: cut(finding.message, MESSAGE_BYTES_MAX),
             location: finding.location.map(Into::into),
             help: finding.help,
             properties: properties::to_text(&finding.properties),
@@ -247,8 +267,34 @@ impl From<Verdict> for types::Verdict {
     fn from(verdict: Verdict) -> Self {
         Self {
             accepted: verdict.accepted,
-            findings: verdict.findings.into_iter().map(Into::into).collect(),
+            findings: verdict
+                .findings
+                .into_iter()
+                .take(VERDICT_FINDINGS_MAX)
+                .map(Into::into)
+                .collect(),
             properties: properties::to_text(&verdict.properties),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_to_what_the_contract_allows() {
+        let location = Location::file("ä".repeat(2_000)).pointer("/x".repeat(600));
+        let finding = Finding::new("rule", Severity::Low, "é".repeat(5_000)).at(location);
+        let verdict: types::Verdict = Verdict::accept(vec![finding; 1_200]).into();
+        assert_eq!(verdict.findings.len(), 1_000);
+        let finding = &verdict.findings[0];
+        assert_eq!(finding.message, "é".repeat(998) + "…");
+        let location = finding.location.as_ref().unwrap();
+        assert_eq!(location.path.as_deref(), Some(&*("ä".repeat(510) + "…")));
+        assert_eq!(location.pointer, None);
+        let short = Finding::new("rule", Severity::Low, "short").at(Location::file("a").pointer("/b"));
+        let kept: Finding = types::Finding::from(short.clone()).into();
+        assert_eq!(kept, short);
     }
 }
