@@ -36,6 +36,7 @@
 //! | tar | `archive/tar` | chains of extended headers, content of what is no file, a type in the mode that is another, numbers and prefixes in odd forms, anything behind the end |
 //! | gzip | `compress/gzip`, several members included | reserved flags, anything behind the last member |
 //! | zip | `archive/zip` | headers that differ from the directory, names that are there twice or in two forms, gaps, anything before or behind |
+//! | YAML | `sigs.k8s.io/yaml`, and so YAML 1.1 with its booleans and Unicode line ends | keys of different types that read the same, a byte order mark inside, `!!timestamp`, `!!binary` that is no text |
 //! | JSON | `encoding/json` | keys that are there twice, bad UTF-8, halves of surrogate pairs; with [`json::only_exact`] keys that fold to known ones |
 //!
 //! docs/writing-plugins.md lists the rules.

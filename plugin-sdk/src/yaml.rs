@@ -1,12 +1,25 @@
-//! Reading YAML that strangers wrote: bounded, with the place of every value, and with plain scalars resolved as the Go tools of the
-//! container world resolve them.
+//! Reading YAML that strangers wrote: bounded, with the place of every value, and exactly as the Go tools of the container world read
+//! it through `sigs.k8s.io/yaml` (Helm and everything of Kubernetes).
 //!
-//! `null`, `~` and nothing are null; `true` and `false` in three spellings are booleans, while `yes`, `no`, `on` and `off` stay
-//! strings; integers are decimal, hexadecimal (`0x`), octal (`0o` or a leading `0`) or binary (`0b`). Aliases are expanded and merge
-//! keys (`<<`) applied, and what they expand to counts.
+//! That is YAML 1.1 with the habits of one reader, which another reader of the same text need not share:
+//!
+//! - Lines end at U+0085, U+2028 and U+2029 too, in comments and in values.
+//! - `null`, `~` and nothing are null; `true`, `yes`, `on`, `y` and their opposites, in three spellings each, are booleans. Integers are
+//!   decimal, hexadecimal (`0x`), octal (`0o` or a leading `0`) or binary (`0b`). `!!binary` is decoded; a tag that means nothing here
+//!   makes a string.
+//! - Every key is text in the end: `1`, `1.5` and `yes` are the keys `1`, `1.5` and `true`. Null, lists and maps are no keys.
+//! - Aliases are expanded, and what they expand to counts. A merge key (`<<`) replaces what stands in front of it.
+//! - Of a key that is there twice the last counts.
+//!
+//! Where even that reader leaves a meaning to chance, the text is refused: `1` and `"1"` as keys of one map, and a byte order mark
+//! anywhere but at the front. `!!timestamp` and what `!!binary` makes of anything but text are refused as well.
 
 mod build;
+mod cursor;
+mod documents;
 mod scalar;
+mod scanner;
+mod tree;
 
 use std::fmt;
 
@@ -42,18 +55,33 @@ pub struct YamlError {
     pub column: u32,
     /// What is wrong, without the place.
     pub message: String,
+    /// Whether the text is beyond one of the [`Limits`], and may be good YAML otherwise.
+    pub limit: bool,
+}
+
+impl YamlError {
+    fn malformed(line: u32, column: u32, message: impl Into<String>) -> Self {
+        Self {
+            line,
+            column,
+            message: message.into(),
+            limit: false,
+        }
+    }
 }
 
 impl fmt::Display for YamlError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, column, message } = self;
+        let Self {
+            line, column, message, ..
+        } = self;
         write!(formatter, "The YAML cannot be read: line {line}, column {column}: {message}.")
     }
 }
 
 impl std::error::Error for YamlError {}
 
-/// A value and where it stands. Of an alias, that is where its anchor stands; of a block scalar, where its content begins.
+/// A value and where it stands. Of an alias, that is where its anchor stands; of a block of text, its `|` or `>`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// The line, counted from 1.
@@ -75,29 +103,58 @@ pub enum Value {
     Bool(bool),
     /// An integer.
     Int(i64),
+    /// An integer that is too large for [`Value::Int`].
+    Unsigned(u64),
     /// Any other number.
     Float(f64),
     /// A string.
     String(String),
     /// A list.
     List(Vec<Node>),
-    /// A map, in the order of the text. Merged pairs come last.
+    /// A map, in the order of the text. Every key is a [`Value::String`].
     Map(Vec<(Node, Node)>),
 }
 
-/// Reads all documents of a text. A key that is there twice is an error.
+/// Which documents of a text to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Documents {
+    /// Every document of the stream.
+    All,
+    /// The first one. What stands behind it is not even looked at, as with `Unmarshal` in Go.
+    First,
+    /// The first one of each part between lines of `---`: so Kubernetes' tools cut a file before they read it. A value behind such a
+    /// `---` is an error.
+    Parts,
+}
+
+/// What was read of a text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Read {
+    /// The documents.
+    pub documents: Vec<Node>,
+    /// Every key that is there twice, and every one that a merge key behind it replaces. Of those the last counts.
+    pub repeated: Vec<YamlError>,
+    /// The first line with something in it that was not read, because it stands behind the documents that were asked for.
+    pub unread: Option<u32>,
+}
+
+/// Reads documents of a text.
+pub fn read(text: &str, which: Documents, limits: &Limits) -> Result<Read, YamlError> {
+    documents::read(text, which, limits)
+}
+
+/// Reads all documents of a text. A key that is there twice is an error, and so is one that a merge key behind it replaces.
 pub fn parse(text: &str, limits: &Limits) -> Result<Vec<Node>, YamlError> {
-    let (documents, duplicates) = build::build(text, limits)?;
-    match duplicates.into_iter().next() {
-        Some(duplicate) => Err(duplicate),
+    let Read { documents, repeated, .. } = read(text, Documents::All, limits)?;
+    match repeated.into_iter().next() {
+        Some(repeated) => Err(repeated),
         None => Ok(documents),
     }
 }
 
-/// Reads all documents of a text. Of a key that is there twice the last counts, as it does for most tools; every repetition is
-/// returned beside the documents.
-pub fn parse_lenient(text: &str, limits: &Limits) -> Result<(Vec<Node>, Vec<YamlError>), YamlError> {
-    build::build(text, limits)
+/// Returns the text that Go's readers make of a float where a string is expected: `1.10` becomes `1.1`.
+pub fn float_text(number: f64) -> String {
+    scalar::float_text(number)
 }
 
 impl Node {
@@ -178,24 +235,20 @@ impl Node {
         })
     }
 
-    /// Returns the value as JSON. Keys become strings; what JSON has no number for becomes null.
+    /// Returns the value as JSON. What JSON has no number for becomes null.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(value) => (*value).into(),
             Value::Int(value) => (*value).into(),
+            Value::Unsigned(value) => (*value).into(),
             Value::Float(value) => Number::from_f64(*value).map_or(serde_json::Value::Null, serde_json::Value::Number),
             Value::String(text) => text.as_str().into(),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
-            Value::Map(pairs) => pairs.iter().map(|(key, value)| (key.to_key(), value.to_json())).collect(),
-        }
-    }
-
-    /// Returns the text that this has as a key of a JSON object.
-    fn to_key(&self) -> String {
-        match &self.value {
-            Value::String(text) => text.clone(),
-            _ => self.to_json().to_string(),
+            Value::Map(pairs) => {
+                let member = |(key, value): &(Self, Self)| Some((key.as_str()?.to_owned(), value.to_json()));
+                pairs.iter().filter_map(member).collect()
+            }
         }
     }
 }

@@ -1,256 +1,352 @@
-//! From events to nodes.
+//! From a tree to values: what scalars mean, what aliases stand for, and which pair of a map counts.
 //!
-//! The events are read first and kept, so that an alias is the same events once more: what it expands to is counted while it is built,
-//! and no tree has to be copied.
+//! A tree is as large as its text; what it means may be larger by what its aliases stand for. So every value is counted when it is
+//! made, those of aliases included, and so are the bytes that aliases copy.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use super::scanner::error;
+use super::tree::{Content, Id, Raw};
+use super::{Limits, Node, Value, YamlError, cursor::Mark, scalar};
 
-use super::{Limits, Node, Value, YamlError, scalar};
+/// What building may still use, for all documents of a text together.
+#[derive(Debug)]
+pub(super) struct Budget {
+    limits: Limits,
+    /// The values that were made.
+    values: usize,
+    /// The bytes of text that were copied for aliases.
+    bytes: usize,
+    /// What a reader could wonder about: keys that are there twice, and the like.
+    pub(super) repeated: Vec<YamlError>,
+}
 
-/// The documents, and every key that repeats an earlier one.
-pub(super) type Built = (Vec<Node>, Vec<YamlError>);
+impl Budget {
+    /// Most repetitions that are reported. A text of nothing else needs no list of them.
+    const REPEATED_MAX: usize = 1_000;
 
-/// Reads all documents.
-pub(super) fn build(text: &str, limits: &Limits) -> Result<Built, YamlError> {
-    if text.len() > limits.bytes_max {
-        let message = format!("the text has {} bytes, and {} are allowed", text.len(), limits.bytes_max);
-        return Err(YamlError {
-            line: 1,
-            column: 1,
-            message,
-        });
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            limits: *limits,
+            values: 0,
+            bytes: 0,
+            repeated: Vec::new(),
+        }
     }
-    let events = events(text.strip_prefix('\u{feff}').unwrap_or(text), limits)?;
-    let anchors = anchors(&events);
+
+    fn report(&mut self, place: &Node, message: impl FnOnce() -> String) {
+        if self.repeated.len() < Self::REPEATED_MAX {
+            self.repeated.push(YamlError::malformed(place.line, place.column, message()));
+        }
+    }
+}
+
+/// Makes a value out of a document.
+pub(super) fn build(nodes: &[Raw], root: Id, budget: &mut Budget) -> Result<Node, YamlError> {
     let mut builder = Builder {
-        events: &events,
-        anchors,
-        open: HashSet::new(),
-        nodes: 0,
-        duplicates: Vec::new(),
-        limits,
+        nodes,
+        open: vec![false; nodes.len()],
+        aliases: 0,
+        decoded: 0,
+        aliased: 0,
+        budget,
     };
-    let mut documents = Vec::new();
-    let mut at = 0;
-    while let Some((event, _)) = events.get(at) {
-        at += 1;
-        if matches!(event, Event::DocumentStart(_)) {
-            documents.push(builder.node(&mut at, 0)?);
-        }
-    }
-    Ok((documents, builder.duplicates))
-}
-
-fn events<'text>(text: &'text str, limits: &Limits) -> Result<Vec<(Event<'text>, Span)>, YamlError> {
-    let mut events = Vec::new();
-    let (mut nodes, mut depth) = (0_usize, 0_usize);
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| unreadable(&error))?;
-        match event {
-            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
-            Event::SequenceEnd | Event::MappingEnd => depth -= 1,
-            _ => {}
-        }
-        // Documents count as well: a text of nothing but `---` has many of them.
-        nodes += usize::from(!matches!(event, Event::SequenceEnd | Event::MappingEnd | Event::DocumentEnd));
-        if nodes > limits.nodes_max.saturating_add(2) {
-            return Err(error(&span, format!("there are more than {} values", limits.nodes_max)));
-        }
-        if depth > limits.depth_max {
-            return Err(error(&span, format!("it is nested deeper than {} levels", limits.depth_max)));
-        }
-        events.push((event, span));
-    }
-    Ok(events)
-}
-
-/// Finds the event that each anchor stands at.
-fn anchors(events: &[(Event<'_>, Span)]) -> HashMap<usize, usize> {
-    let anchor = |event: &Event<'_>| match event {
-        Event::Scalar(_, _, anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => *anchor,
-        _ => 0,
-    };
-    let numbered = events.iter().enumerate().map(|(index, (event, _))| (anchor(event), index));
-    numbered.filter(|(anchor, _)| *anchor > 0).collect()
+    builder.value(root, 0)
 }
 
 struct Builder<'a> {
-    events: &'a [(Event<'a>, Span)],
-    anchors: HashMap<usize, usize>,
-    /// The anchors whose value is being built. An alias to one of them would never end.
-    open: HashSet<usize>,
-    nodes: usize,
-    duplicates: Vec<YamlError>,
-    limits: &'a Limits,
+    nodes: &'a [Raw],
+    /// Which nodes are being built. An alias to one of them would never end.
+    open: Vec<bool>,
+    /// How many aliases are being followed.
+    aliases: usize,
+    /// How many values of the document were made, and how many of them for aliases.
+    decoded: usize,
+    aliased: usize,
+    budget: &'a mut Budget,
 }
 
-impl Builder<'_> {
-    /// Most repetitions that are reported. A text of nothing else needs no list of them.
-    const DUPLICATES_MAX: usize = 1_000;
+/// A map in the making.
+#[derive(Default)]
+struct Pairs {
+    list: Vec<(Node, Node)>,
+    places: HashMap<String, Place>,
+}
 
-    /// Builds the node that starts at an event and moves on behind it.
-    fn node(&mut self, at: &mut usize, depth: usize) -> Result<Node, YamlError> {
-        let events = self.events;
-        let Some((event, span)) = events.get(*at) else {
-            return Err(YamlError {
-                line: 1,
-                column: 1,
-                message: "it ends in the middle".to_owned(),
-            });
-        };
-        *at += 1;
-        self.count(span, depth)?;
-        let (line, column) = place(span);
-        let node = |quoted, value| Node {
-            line,
-            column,
-            quoted,
-            value,
-        };
-        match event {
-            Event::Scalar(text, style, _, tag) => {
-                let quoted = *style != ScalarStyle::Plain;
-                let value = match tag {
-                    Some(tag) if tag.is_yaml_core_schema() => scalar::tagged(&tag.suffix, text, quoted),
-                    _ if quoted => Value::String(text.clone().into_owned()),
-                    _ => scalar::resolve(text),
-                };
-                Ok(node(quoted, value))
+/// Where the pair of a key is.
+#[derive(Clone, Copy)]
+struct Place {
+    index: usize,
+    sort: Sort,
+    merged: bool,
+}
+
+/// What a key was before it became text. Two keys of different sorts may read the same.
+#[derive(Clone, Copy, PartialEq)]
+enum Sort {
+    Text,
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+}
+
+impl<'a> Builder<'a> {
+    fn node(&self, id: Id) -> &'a Raw {
+        self.nodes.get(id).expect("a tree names its own nodes only")
+    }
+
+    fn value(&mut self, id: Id, depth: usize) -> Result<Node, YamlError> {
+        let Raw { at, tag, content } = self.node(id);
+        self.count(*at, depth)?;
+        match content {
+            Content::Scalar { text, plain } => self.scalar(*at, tag.as_deref(), text, *plain),
+            Content::Alias(target) => self.alias(*at, |builder| builder.value(*target, depth)),
+            Content::List(items) => self.within(id, |builder| {
+                let items = items.iter().map(|item| builder.value(*item, depth + 1));
+                Ok(node(*at, false, Value::List(items.collect::<Result<_, _>>()?)))
+            }),
+            Content::Map(_) => {
+                let mut pairs = Pairs::default();
+                self.pairs(id, depth, None, &mut pairs)?;
+                Ok(node(*at, false, Value::Map(pairs.list)))
             }
-            Event::SequenceStart(anchor, _) => {
-                let items = self.within(*anchor, |builder| builder.items(at, depth + 1))?;
-                Ok(node(false, Value::List(items)))
-            }
-            Event::MappingStart(anchor, _) => {
-                let pairs = self.within(*anchor, |builder| builder.pairs(at, depth + 1))?;
-                Ok(node(false, Value::Map(pairs)))
-            }
-            Event::Alias(anchor) => {
-                if self.open.contains(anchor) {
-                    return Err(error(span, "the value of an anchor contains itself".to_owned()));
-                }
-                let target = self.anchors.get(anchor).copied();
-                let mut target = target.ok_or_else(|| error(span, "the anchor of an alias is unknown".to_owned()))?;
-                self.node(&mut target, depth)
-            }
-            _ => Ok(node(false, Value::Null)),
         }
     }
 
-    fn count(&mut self, span: &Span, depth: usize) -> Result<(), YamlError> {
-        self.nodes += 1;
-        if self.nodes > self.limits.nodes_max {
-            return Err(error(
-                span,
-                format!(
-                    "there are more than {} values once aliases are expanded",
-                    self.limits.nodes_max
-                ),
+    fn scalar(&mut self, at: Mark, tag: Option<&str>, text: &str, plain: bool) -> Result<Node, YamlError> {
+        if self.aliases > 0 {
+            self.budget.bytes += text.len();
+            if self.budget.bytes > self.budget.limits.bytes_max {
+                let message = format!(
+                    "its aliases stand for more than {} bytes of text",
+                    self.budget.limits.bytes_max
+                );
+                return Err(limit(at, message));
+            }
+        }
+        let value = if tag.is_none() && !plain {
+            Value::String(text.to_owned())
+        } else {
+            scalar::resolve(tag, text).map_err(|message| error(at, message))?
+        };
+        Ok(node(at, !plain, value))
+    }
+
+    /// Counts a value, as Go's reader does to notice a document that is all aliases.
+    fn count(&mut self, at: Mark, depth: usize) -> Result<(), YamlError> {
+        let Limits {
+            depth_max, nodes_max, ..
+        } = self.budget.limits;
+        self.budget.values += 1;
+        self.decoded += 1;
+        self.aliased += usize::from(self.aliases > 0);
+        if self.budget.values > nodes_max {
+            return Err(limit(
+                at,
+                format!("there are more than {nodes_max} values once aliases are expanded"),
             ));
         }
-        if depth > self.limits.depth_max {
+        if depth > depth_max {
+            return Err(limit(at, format!("it is nested deeper than {depth_max} levels")));
+        }
+        if self.aliased > 100 && self.decoded > 1_000 && self.aliased > alias_values_max(self.decoded) {
             return Err(error(
-                span,
-                format!("it is nested deeper than {} levels", self.limits.depth_max),
+                at,
+                "nearly all of its values come from aliases, which Go's readers refuse",
             ));
         }
         Ok(())
     }
 
-    fn within<T>(&mut self, anchor: usize, build: impl FnOnce(&mut Self) -> Result<T, YamlError>) -> Result<T, YamlError> {
-        if anchor > 0 {
-            self.open.insert(anchor);
+    fn within<T>(&mut self, id: Id, build: impl FnOnce(&mut Self) -> Result<T, YamlError>) -> Result<T, YamlError> {
+        if self.open.get(id).copied().unwrap_or_default() {
+            return Err(error(self.node(id).at, "the value of an anchor contains itself"));
         }
+        self.mark(id, true);
         let built = build(self)?;
-        self.open.remove(&anchor);
+        self.mark(id, false);
         Ok(built)
     }
 
-    fn items(&mut self, at: &mut usize, depth: usize) -> Result<Vec<Node>, YamlError> {
-        let mut items = Vec::new();
-        while !self.ends(at) {
-            items.push(self.node(at, depth)?);
+    fn mark(&mut self, id: Id, is_open: bool) {
+        if let Some(open) = self.open.get_mut(id) {
+            *open = is_open;
         }
-        Ok(items)
     }
 
-    fn pairs(&mut self, at: &mut usize, depth: usize) -> Result<Vec<(Node, Node)>, YamlError> {
-        let mut pairs: Vec<(Node, Node)> = Vec::new();
-        let mut places = HashMap::new();
-        let mut merged = Vec::new();
-        while !self.ends(at) {
-            let (key, value) = (self.node(at, depth)?, self.node(at, depth)?);
-            if !key.quoted && key.as_str() == Some("<<") {
-                merged.push(value);
-                continue;
-            }
-            let index = *places.entry(key.to_key()).or_insert(pairs.len());
-            if let Some(earlier) = pairs.get_mut(index) {
-                let (line, name) = (earlier.0.line, key.to_key());
-                if self.duplicates.len() < Self::DUPLICATES_MAX {
-                    let message = format!("the key {name:?} is there twice, first on line {line}");
-                    self.duplicates.push(YamlError {
-                        line: key.line,
-                        column: key.column,
-                        message,
-                    });
+    fn alias<T>(&mut self, at: Mark, build: impl FnOnce(&mut Self) -> Result<T, YamlError>) -> Result<T, YamlError> {
+        self.aliases += 1;
+        let built = build(self).map_err(|error| YamlError {
+            // What is wrong there is right where it is written, and too much only here.
+            line: if error.limit { line(at) } else { error.line },
+            ..error
+        })?;
+        self.aliases -= 1;
+        Ok(built)
+    }
+
+    /// Adds the pairs of a map; `merge` is the place of the `<<` that asks for them, where one does.
+    fn pairs(&mut self, id: Id, depth: usize, merge: Option<&Node>, pairs: &mut Pairs) -> Result<(), YamlError> {
+        let Raw { at, content, .. } = self.node(id);
+        let Content::Map(members) = content else {
+            return Err(error(*at, "a merge key takes a map or a list of maps"));
+        };
+        self.within(id, |builder| {
+            let mut has_merge = false;
+            for (key, value) in members {
+                if builder.is_merge(*key) {
+                    let place = node(builder.node(*key).at, false, Value::Null);
+                    if std::mem::replace(&mut has_merge, true) {
+                        builder.budget.report(&place, || "the key \"<<\" is there twice".to_owned());
+                    }
+                    builder.merge(&place, *value, depth + 1, pairs)?;
+                    continue;
                 }
-                *earlier = (key, value);
-            } else {
-                pairs.push((key, value));
-            }
-        }
-        for value in merged {
-            merge(value, &mut pairs, &mut places)?;
-        }
-        Ok(pairs)
-    }
-
-    /// Says whether a list or map ends here, and moves on behind its end.
-    fn ends(&self, at: &mut usize) -> bool {
-        let ended = matches!(self.events.get(*at), None | Some((Event::SequenceEnd | Event::MappingEnd, _)));
-        *at += usize::from(ended);
-        ended
-    }
-}
-
-/// Adds the pairs of a merge key that are not there yet. Of several maps the first counts.
-fn merge(value: Node, pairs: &mut Vec<(Node, Node)>, places: &mut HashMap<String, usize>) -> Result<(), YamlError> {
-    let (line, column) = (value.line, value.column);
-    match value.value {
-        Value::Map(more) => {
-            for (key, value) in more {
-                if let std::collections::hash_map::Entry::Vacant(place) = places.entry(key.to_key()) {
-                    place.insert(pairs.len());
-                    pairs.push((key, value));
-                }
+                let (key, sort) = builder.key(*key, depth + 1)?;
+                let value = builder.value(*value, depth + 1)?;
+                builder.insert((key, value), sort, merge, pairs)?;
             }
             Ok(())
+        })
+    }
+
+    fn is_merge(&self, key: Id) -> bool {
+        let Raw { tag, content, .. } = self.node(key);
+        let Content::Scalar { text, plain } = content else {
+            return false;
+        };
+        let is_meant = match tag.as_deref() {
+            None => *plain,
+            Some(tag) => tag == "!" || tag == scalar::MERGE_TAG,
+        };
+        text == "<<" && is_meant
+    }
+
+    /// Adds the pairs of the maps that a `<<` names, in the order in which Go's reader does: what comes later replaces what was there.
+    fn merge(&mut self, place: &Node, value: Id, depth: usize, pairs: &mut Pairs) -> Result<(), YamlError> {
+        match &self.node(value).content {
+            Content::List(maps) => maps
+                .iter()
+                .rev()
+                .try_for_each(|map| self.merge_one(*map, depth, place, pairs)),
+            _ => self.merge_one(value, depth, place, pairs),
         }
-        Value::List(maps) if maps.iter().all(|map| map.as_map().is_some()) => {
-            maps.into_iter().try_for_each(|map| merge(map, pairs, places))
+    }
+
+    fn merge_one(&mut self, map: Id, depth: usize, place: &Node, pairs: &mut Pairs) -> Result<(), YamlError> {
+        let at = self.node(map).at;
+        self.count(at, depth)?;
+        match self.node(map).content {
+            Content::Alias(target) => self.alias(at, |builder| {
+                builder.count(at, depth)?;
+                builder.pairs(target, depth, Some(place), pairs)
+            }),
+            _ => self.pairs(map, depth, Some(place), pairs),
         }
-        _ => Err(YamlError {
-            line,
-            column,
-            message: "a merge key takes a map or a list of maps".to_owned(),
-        }),
+    }
+
+    /// Reads a key, which is text in the end whatever it was.
+    fn key(&mut self, id: Id, depth: usize) -> Result<(Node, Sort), YamlError> {
+        let at = self.node(id).at;
+        let key = self.value(id, depth)?;
+        let (text, sort) = match key.value {
+            Value::String(text) => (text, Sort::Text),
+            Value::Int(number) => (number.to_string(), Sort::Int(number)),
+            Value::Bool(flag) => (flag.to_string(), Sort::Bool(flag)),
+            Value::Float(number) if number != 0.0 || number.is_sign_positive() => (scalar::key_text(number), Sort::Float(number)),
+            Value::Null => return Err(error(at, "a key is null, which no JSON can hold; put it in quotes")),
+            Value::Unsigned(_) | Value::Float(_) => {
+                return Err(error(
+                    at,
+                    "a key is a number that Go's readers do not take for one; put it in quotes",
+                ));
+            }
+            Value::List(_) | Value::Map(_) => {
+                let message = "a key is a list or a map, as `{{ }}` outside of quotes makes one; put it in quotes";
+                return Err(error(at, message));
+            }
+        };
+        Ok((
+            Node {
+                value: Value::String(text),
+                ..key
+            },
+            sort,
+        ))
+    }
+
+    fn insert(&mut self, pair: (Node, Node), sort: Sort, merge: Option<&Node>, pairs: &mut Pairs) -> Result<(), YamlError> {
+        let name = pair.0.as_str().unwrap_or_default();
+        let merged = merge.is_some();
+        let place = Place {
+            index: pairs.list.len(),
+            sort,
+            merged,
+        };
+        let earlier = match pairs.places.entry(name.to_owned()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                entry.insert(place);
+                pairs.list.push(pair);
+                return Ok(());
+            }
+        };
+        let Some(known) = pairs.list.get_mut(earlier.index) else {
+            return Ok(());
+        };
+        let first = known.0.line;
+        if earlier.sort != sort {
+            let message = format!(
+                "the keys {:?} here and on line {first} are of different types, and which of them counts is left to chance; \
+                 give one of them another name",
+                scalar::shown(name)
+            );
+            return Err(YamlError::malformed(pair.0.line, pair.0.column, message));
+        }
+        match merge {
+            None if !earlier.merged => {
+                let message = || format!("the key {:?} is there twice, first on line {first}", scalar::shown(name));
+                self.budget.report(&pair.0, message);
+            }
+            Some(place) if !earlier.merged => {
+                let name = scalar::shown(name);
+                let message = || format!("the merge key replaces the key {name:?} of line {first}, because it stands behind it");
+                self.budget.report(place, message);
+            }
+            _ => {}
+        }
+        earlier.merged = merged;
+        *known = pair;
+        Ok(())
     }
 }
 
-fn place(span: &Span) -> (u32, u32) {
-    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    (number(span.start.line()), number(span.start.col()).saturating_add(1))
+/// How many values of a document may come from aliases before Go's reader takes it for an attack.
+fn alias_values_max(values: usize) -> usize {
+    const LOW: usize = 400_000;
+    const HIGH: usize = 4_000_000;
+    // From 99 to 10 per cent between the two.
+    let share = 9_900 - 8_900 * (values.clamp(LOW, HIGH) - LOW) / (HIGH - LOW);
+    values.saturating_mul(share) / 10_000
 }
 
-fn error(span: &Span, message: String) -> YamlError {
-    let (line, column) = place(span);
-    YamlError { line, column, message }
+fn line(at: Mark) -> u32 {
+    u32::try_from(at.line).unwrap_or(u32::MAX).saturating_add(1)
 }
 
-fn unreadable(scan: &ScanError) -> YamlError {
-    let marker = *scan.marker();
-    error(&Span::new(marker, marker), scan.info().to_owned())
+fn limit(at: Mark, message: String) -> YamlError {
+    YamlError {
+        limit: true,
+        ..error(at, message)
+    }
+}
+
+fn node(at: Mark, quoted: bool, value: Value) -> Node {
+    Node {
+        line: line(at),
+        column: u32::try_from(at.column).unwrap_or(u32::MAX).saturating_add(1),
+        quoted,
+        value,
+    }
 }

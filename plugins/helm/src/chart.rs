@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod fault;
+pub mod keys;
 mod load;
 pub mod metadata;
 pub mod package;

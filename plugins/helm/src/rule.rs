@@ -91,7 +91,7 @@ pub const RULES: &[Rule] = &[
     refused("helm/archive-path", STRUCTURE),
     refused("helm/archive-link", STRUCTURE),
     warned("helm/archive-folder", Severity::Low, STRUCTURE),
-    warned("helm/archive-duplicate", Severity::Medium, STRUCTURE),
+    refused("helm/archive-duplicate", STRUCTURE),
     // Chart.yaml and the other files that Helm parses.
     refused("helm/chart-yaml-missing", CHART_FILE),
     refused("helm/chart-yaml-unreadable", CHART_FILE),
@@ -110,6 +110,11 @@ pub const RULES: &[Rule] = &[
     refused("helm/lock-unreadable", DEPENDENCIES),
     refused("helm/subchart-unreadable", DEPENDENCIES),
     refused("helm/values-unreadable", VALUES),
+    refused("helm/yaml-limit", CHARTS),
+    refused("helm/key-ambiguous", CHART_FILE),
+    refused("helm/requirements-metadata", DEPENDENCIES),
+    warned("helm/key-case", Severity::Medium, CHART_FILE),
+    warned("helm/yaml-unread", Severity::Medium, CHARTS),
     warned("helm/yaml-duplicate-key", Severity::Medium, CHARTS),
     warned("helm/api-version-missing", Severity::Low, API_VERSION),
     warned("helm/api-version-experimental", Severity::Low, API_VERSION),
@@ -155,6 +160,7 @@ pub const RULES: &[Rule] = &[
     reported("helm/dependency-http", Severity::Medium, DEPENDENCIES),
     reported("helm/api-removed", Severity::High, MIGRATION),
     reported("helm/api-deprecated", Severity::Medium, MIGRATION),
+    reported("helm/scan-incomplete", Severity::Medium, CHARTS),
 ];
 
 /// Finds a rule by id.

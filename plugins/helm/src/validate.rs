@@ -86,7 +86,6 @@ fn forgiven(chart: &Chart) -> Vec<Fault> {
     faults.extend(api_version(chart));
     faults.extend(loose_version(chart));
     faults.extend(folder(chart));
-    faults.extend(duplicates(chart));
     faults
 }
 
@@ -150,18 +149,6 @@ fn folder(chart: &Chart) -> Option<Fault> {
         );
         Fault::new("helm/archive-folder", message)
     })
-}
-
-fn duplicates(chart: &Chart) -> Vec<Fault> {
-    const STATED_MAX: usize = 20;
-    let mut seen = std::collections::HashSet::new();
-    let again = chart.files.iter().filter(|file| !seen.insert(file.path.as_str()));
-    let fault = |path: &str| {
-        let message =
-            format!("The archive holds {path} twice, and which one counts depends on the reader. Package the chart again.");
-        Fault::new("helm/archive-duplicate", message).in_file(path)
-    };
-    again.map(|file| fault(&file.path)).take(STATED_MAX).collect()
 }
 
 #[cfg(test)]

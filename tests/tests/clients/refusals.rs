@@ -124,6 +124,10 @@ fn archives() -> anyhow::Result<Vec<Fixture>> {
         path("web/../../etc/passwd")?,
         path("c:/windows")?,
         path("Chart.yaml")?,
+        Fixture::archive(
+            "helm/archive-duplicate",
+            beside(Raw::file("other/Chart.yaml", "name: other\n"))?,
+        ),
         link(tar::EntryType::Symlink)?,
         link(tar::EntryType::Link)?,
     ])
@@ -154,6 +158,16 @@ fn files() -> anyhow::Result<Vec<Fixture>> {
         Fixture::file("helm/lock-unreadable", "Chart.lock", "dependencies: [")?,
         Fixture::file("helm/values-unreadable", "values.yaml", "a: [")?,
         Fixture::file("helm/values-unreadable", "values.yaml", "- a list\n")?,
+        Fixture::file("helm/values-unreadable", "values.yaml", "a: 1\n\t\nb: 2\n")?,
+        Fixture::file("helm/values-unreadable", "values.yaml", "1: a\n\"1\": b\n")?,
+        Fixture::file(
+            "helm/yaml-limit",
+            "values.yaml",
+            &format!("a: {}{}\n", "[".repeat(600), "]".repeat(600)),
+        )?,
+        Fixture::metadata("helm/key-ambiguous", "Version: 6.6.6\n")?,
+        Fixture::metadata("helm/key-ambiguous", "ver\u{17f}ion: 6.6.6\n")?,
+        Fixture::file("helm/requirements-metadata", "requirements.yaml", "name: other\n")?,
         Fixture::file("helm/subchart-unreadable", "charts/notes.txt", "no chart")?,
         Fixture::archive("helm/archive-unreadable", packaged),
     ])

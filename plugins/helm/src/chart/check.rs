@@ -8,6 +8,9 @@ use super::fault::Fault;
 use super::metadata::{Metadata, Mismatch};
 use super::{API_V1, API_V2, API_V3, MANIFEST, source, version};
 
+/// The most faults of one kind that are stated; who has more will come again.
+const STATED_MAX: usize = 50;
+
 /// Judges the metadata of a chart; places come from Chart.yaml and, for dependencies, from the file that declares them.
 pub fn metadata(metadata: &Metadata, manifest: Option<&Node>, dependencies: (&str, Option<&Node>)) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -21,6 +24,7 @@ pub fn metadata(metadata: &Metadata, manifest: Option<&Node>, dependencies: (&st
         .iter()
         .enumerate()
         .filter(|(_, maintainer)| maintainer.is_none())
+        .take(STATED_MAX)
     {
         let message = format!("Item {index} of maintainers in Chart.yaml is empty. Give it a name or remove it.");
         faults.push(place(
@@ -29,7 +33,7 @@ pub fn metadata(metadata: &Metadata, manifest: Option<&Node>, dependencies: (&st
         ));
     }
     let (file, node) = dependencies;
-    for (index, fault) in self::dependencies(metadata, file) {
+    for (index, fault) in self::dependencies(metadata, file).take(STATED_MAX) {
         faults.push(placed(fault, file, node, &format!("/dependencies/{index}")));
     }
     faults

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::keys;
 use reader::Reader;
 
 /// The metadata of a chart. Serialised it is what `helm push` writes as config: the same keys in the same order, without empty ones.
@@ -204,13 +205,14 @@ impl Metadata {
     }
 }
 
-/// Finds a member by name, in any case where no name matches exactly, as Go's JSON reader does.
+/// Finds a member by name, in any case where no name matches exactly, as Go's JSON reader does. An object in which two members have
+/// one name for that reader is refused before.
 pub fn member<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     let object = value.as_object()?;
     object.get(key).or_else(|| {
         object
             .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(key))
+            .find(|(name, _)| keys::folds_to(name, key))
             .map(|(_, found)| found)
     })
 }

@@ -18,6 +18,9 @@ pub const ENTRIES_MAX: usize = 50_000;
 /// The longest path, as a place in a finding can hold it.
 pub const PATH_BYTES_MAX: usize = 1024;
 
+/// The most bytes of all paths together: ten times those of the largest public charts. Every file's path stays in memory.
+pub const PATHS_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// What every tar entry may cost beside its content: a header, padding and the entries of a long name.
 const ENTRY_OVERHEAD_BYTES: u64 = 4096;
 
@@ -38,11 +41,16 @@ pub struct Member {
 pub fn walk<R: Read>(package: R, mut each: impl FnMut(&Member, &mut dyn Read) -> Result<(), Fault>) -> Result<(), Fault> {
     let mut files = 0_usize;
     let mut remaining = CHART_BYTES_MAX;
+    let mut path_bytes = 0_usize;
     let mut fault = None;
     let outcome = archive::tar_gz(package, &limits(), |entry, content| {
         let step = member(entry, &mut remaining).and_then(|member| match member {
             Some(member) => {
                 files += 1;
+                path_bytes += member.path.len();
+                if path_bytes > PATHS_BYTES_MAX {
+                    return Err(long_paths());
+                }
                 each(&member, content)
             }
             None => Ok(()),
@@ -177,6 +185,16 @@ fn cleaned(path: &str) -> Option<String> {
 fn is_drive(path: &str) -> bool {
     let bytes = path.as_bytes();
     bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes.get(1..3) == Some(b":/")
+}
+
+fn long_paths() -> Fault {
+    Fault::new(
+        "helm/archive-limit",
+        format!(
+            "The paths of the files in the chart have more than {PATHS_BYTES_MAX} bytes together, which is more than this registry reads. \
+             Exclude files with .helmignore."
+        ),
+    )
 }
 
 fn special(entry: &archive::Entry) -> Fault {

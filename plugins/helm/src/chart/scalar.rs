@@ -1,5 +1,6 @@
 //! Scalars as Go writes them: Helm's view of numbers where Chart.yaml should hold strings.
 
+use portolan_plugin_sdk::yaml::float_text;
 use serde_json::Value;
 
 /// Names the type of a value for people.
@@ -20,25 +21,10 @@ pub(super) fn text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Bool(flag) => flag.to_string(),
         Value::Number(number) => match number.as_f64() {
-            Some(float) if number.is_f64() => self::float(float),
+            Some(float) if number.is_f64() => float_text(float),
             _ => number.to_string(),
         },
         Value::Null | Value::Array(_) | Value::Object(_) => String::new(),
-    }
-}
-
-/// Writes a float in its shortest form, with an exponent where that is below -4 or above 5: `1000000.0` reads `1e+06`.
-fn float(value: f64) -> String {
-    let scientific = format!("{value:e}");
-    let Some((digits, exponent)) = scientific.split_once('e') else {
-        return value.to_string();
-    };
-    match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..6).contains(&exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", exponent.abs())
-        }
-        _ => value.to_string(),
     }
 }
 
@@ -59,6 +45,8 @@ mod tests {
             (json!(123_456.5), "123456.5"),
             (json!(1e21), "1e+21"),
             (json!(0.00001), "1e-05"),
+            (json!(1.123_456_789), "1.1234568"),
+            (json!(18_446_744_073_709_551_615_u64), "18446744073709551615"),
             (json!(true), "true"),
         ] {
             assert_eq!(text(&value), expected);

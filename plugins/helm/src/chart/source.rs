@@ -1,77 +1,97 @@
 //! YAML of a chart: parsing under bounds, places in it, and what Helm makes of several documents.
 
-mod loose;
+mod merge;
 
-use portolan_plugin_sdk::yaml::{self, Limits, Node, Value, YamlError};
+use portolan_plugin_sdk::yaml::{self, Documents, Limits, Node, Read, Value, YamlError};
 
 use super::fault::Fault;
-use super::scalar;
+use super::{keys, scalar};
 
 /// The most values in one file, with aliases resolved: ten times those of the largest public charts.
 pub const NODES_MAX: usize = 200_000;
 /// How deep values may nest.
 pub const DEPTH_MAX: usize = 100;
 
-/// Parses all documents of a text. Of a key that is there twice the last counts, as it does for Helm; each such key is returned too.
-pub fn parse(text: &str) -> Result<(Vec<Node>, Vec<YamlError>), YamlError> {
+/// Reads the first document of a text, which is the one that Helm reads; of an empty text it is null.
+pub fn first(text: &str) -> Result<Node, YamlError> {
+    Ok(read(text, Documents::First)?.documents.pop().unwrap_or_else(nothing))
+}
+
+fn read(text: &str, which: Documents) -> Result<Read, YamlError> {
     let bytes_max = usize::try_from(super::package::FILE_BYTES_MAX).unwrap_or(usize::MAX);
     let limits = Limits {
         depth_max: DEPTH_MAX,
         nodes_max: NODES_MAX,
         bytes_max,
     };
-    yaml::parse_lenient(text, &limits).or_else(|error| yaml::parse_lenient(&loose::rewritten(text), &limits).map_err(|_| error))
+    yaml::read(text, which, &limits)
 }
 
-/// Parses all documents of a file of a chart. What is wrong with it becomes a fault under `rule`; what Helm forgives is noted.
-pub fn documents(content: &[u8], path: &str, rule: &'static str, notes: &mut Vec<Fault>) -> Result<Vec<Node>, Fault> {
+/// Reads a file of a chart of which Helm reads one document. What is wrong with it becomes a fault under `rule`; what Helm forgives is
+/// noted.
+pub fn document(content: &[u8], path: &str, rule: &'static str, notes: &mut Vec<Fault>) -> Result<Node, Fault> {
+    let documents = documents(content, (path, Documents::First), rule, notes)?;
+    Ok(documents.into_iter().next().unwrap_or_else(nothing))
+}
+
+/// Reads a file of a chart that Helm cuts into documents at lines of `---`.
+pub fn parts(content: &[u8], path: &str, rule: &'static str, notes: &mut Vec<Fault>) -> Result<Vec<Node>, Fault> {
+    documents(content, (path, Documents::Parts), rule, notes)
+}
+
+fn documents(
+    content: &[u8],
+    (path, which): (&str, Documents),
+    rule: &'static str,
+    notes: &mut Vec<Fault>,
+) -> Result<Vec<Node>, Fault> {
     let Ok(text) = std::str::from_utf8(content) else {
         return Err(Fault::new(rule, format!("{path} is not UTF-8 text. Save it as UTF-8.")).in_file(path));
     };
-    let (documents, duplicates) = parse(text).map_err(|error| {
+    let Read {
+        documents,
+        repeated,
+        unread,
+    } = read(text, which).map_err(|error| {
         // What is never closed is noticed behind the last line, where nobody would look for it.
         let line = error.line.min(u32::try_from(text.lines().count()).unwrap_or(u32::MAX)).max(1);
-        let message = format!("{path} is not valid YAML: {}. Correct line {line}.", error.message);
+        let problem = &error.message;
+        let (rule, message) = if error.limit {
+            let message =
+                format!("{path} is beyond what this registry reads, though Helm may load it: {problem}. Simplify line {line}.");
+            ("helm/yaml-limit", message)
+        } else {
+            (rule, format!("{path} is not valid YAML: {problem}. Correct line {line}."))
+        };
         Fault::new(rule, message).in_file(path).at(line, error.column)
     })?;
-    if let Some(character) = text.chars().find(|character| is_forbidden(*character)) {
-        let message = format!("{path} holds the control character {character:?}, which YAML does not allow. Remove it.");
-        return Err(Fault::new(rule, message).in_file(path));
+    if let Some(Node { line, column, .. }) = documents.iter().find_map(infinite) {
+        let message = format!("{path} holds a number that is not finite, which Helm cannot read. Correct line {line}.");
+        return Err(Fault::new(rule, message).in_file(path).at(*line, *column));
     }
-    if let Some((line, column, problem)) = documents.iter().find_map(unsound) {
-        let message = format!("{path} {problem}, which Helm cannot read. Correct line {line}.");
-        return Err(Fault::new(rule, message).in_file(path).at(line, column));
-    }
-    notes.extend(duplicates.into_iter().take(DUPLICATES_STATED_MAX).map(|duplicate| {
-        let message = format!("In {path} {}. The last one counts; remove the others.", duplicate.message);
+    notes.extend(repeated.into_iter().take(REPEATED_STATED_MAX).map(|repeated| {
+        let message = format!("In {path} {}. The last one counts; remove the others.", repeated.message);
         Fault::new("helm/yaml-duplicate-key", message)
             .in_file(path)
-            .at(duplicate.line, duplicate.column)
+            .at(repeated.line, repeated.column)
+    }));
+    notes.extend(unread.map(|line| {
+        let message =
+            format!("Helm does not read {path} from line {line} on, because a document ended before. Remove what stands there.");
+        Fault::new("helm/yaml-unread", message).in_file(path).at(line, 1)
     }));
     Ok(documents)
 }
 
 /// The most repeated keys of one file that are stated.
-const DUPLICATES_STATED_MAX: usize = 20;
+const REPEATED_STATED_MAX: usize = 20;
 
-/// Whether a character may not stand in YAML, not even in quotes.
-fn is_forbidden(character: char) -> bool {
-    character.is_control() && !matches!(character, '\t' | '\n' | '\r' | '\u{85}')
-}
-
-/// Finds what is YAML but has no form in JSON, through which Helm reads: line, column and what it is.
-fn unsound(node: &Node) -> Option<(u32, u32, &'static str)> {
+/// Finds a number that JSON, through which Helm reads, has no form for.
+fn infinite(node: &Node) -> Option<&Node> {
     match &node.value {
-        Value::Float(number) if !number.is_finite() => Some((node.line, node.column, "holds a number that is not finite")),
-        Value::List(items) => items.iter().find_map(unsound),
-        Value::Map(members) => members.iter().find_map(|(key, value)| match key.value {
-            Value::List(_) | Value::Map(_) => {
-                let problem = "has a list or mapping as key, as `{{ }}` outside of quotes makes one";
-                Some((key.line, key.column, problem))
-            }
-            Value::Null => Some((key.line, key.column, "has nothing as key")),
-            _ => unsound(key).or_else(|| unsound(value)),
-        }),
+        Value::Float(number) if !number.is_finite() => Some(node),
+        Value::List(items) => items.iter().find_map(infinite),
+        Value::Map(members) => members.iter().find_map(|(_, value)| infinite(value)),
         _ => None,
     }
 }
@@ -112,53 +132,14 @@ fn member<'a>(members: &'a [(Node, Node)], name: &str) -> Option<&'a Node> {
     let folded = || {
         members
             .iter()
-            .find(|(key, _)| key.as_str().is_some_and(|key| key.eq_ignore_ascii_case(name)))
+            .find(|(key, _)| key.as_str().is_some_and(|key| keys::folds_to(key, name)))
     };
     exact.or_else(folded).map(|(_, value)| value)
 }
 
-/// Merges the documents of a values file: mappings merge, of everything else the later wins.
+/// Merges the documents of a values file as Helm does.
 pub fn merged(documents: Vec<Node>) -> Option<Node> {
-    documents.into_iter().reduce(merge)
-}
-
-fn merge(first: Node, second: Node) -> Node {
-    let (first_is_map, second_is_map) = (first.as_map().is_some(), second.as_map().is_some());
-    match (first, second) {
-        (first, second) if first_is_map && second.is_null() => first,
-        (
-            Node {
-                line,
-                column,
-                quoted,
-                value: Value::Map(members),
-            },
-            Node {
-                value: Value::Map(later),
-                ..
-            },
-        ) if second_is_map => Node {
-            line,
-            column,
-            quoted,
-            value: Value::Map(merge_members(members, later)),
-        },
-        (_, second) => second,
-    }
-}
-
-fn merge_members(mut members: Vec<(Node, Node)>, later: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
-    for (key, value) in later {
-        let known = members.iter().position(|(known, _)| known.as_str() == key.as_str());
-        match known.and_then(|index| members.get_mut(index)) {
-            Some((_, known)) => {
-                let earlier = std::mem::replace(known, nothing());
-                *known = merge(earlier, value);
-            }
-            None => members.push((key, value)),
-        }
-    }
-    members
+    merge::merged(documents)
 }
 
 #[cfg(test)]
@@ -168,7 +149,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Vec<Node> {
-        parse(text).unwrap().0
+        read(text, Documents::Parts).unwrap().documents
     }
 
     #[test]
@@ -176,11 +157,14 @@ mod tests {
         for (text, expected) in [
             ("a: 1", json!({ "a": 1 })),
             (
-                "a: {x: 1, y: 2}\nb: 1\n---\na: {y: 3}\nb: {}",
-                json!({ "a": { "x": 1, "y": 3 }, "b": {} }),
+                "a: {x: 1, z: 2}\nb: 1\n---\na: {z: 3}\nb: {}",
+                json!({ "a": { "x": 1, "z": 3 }, "b": {} }),
             ),
             ("a: 1\n---\n", json!({ "a": 1 })),
             ("---\n---\na: 1", json!({ "a": 1 })),
+            ("a: {b: 1}\n--- # two\na: null", json!({ "a": null })),
+            ("a: 1\n---\na: {b: 1}\n---\na: {c: 2}", json!({ "a": { "b": 1, "c": 2 } })),
+            ("1: a\n---\n2: b\n---\n0x1: c", json!({ "1": "c", "2": "b" })),
         ] {
             assert_eq!(merged(parsed(text)).unwrap().to_json(), expected, "{text}");
         }
@@ -200,8 +184,36 @@ mod tests {
     #[test]
     fn repeated_keys_are_noted_and_the_last_counts() {
         let mut notes = Vec::new();
-        let documents = documents(b"a: 1\na: 2\n", "values.yaml", "helm/values-unreadable", &mut notes).unwrap();
-        assert_eq!(documents[0].to_json(), json!({ "a": 2 }));
+        let document = document(b"a: 1\na: 2\n", "values.yaml", "helm/values-unreadable", &mut notes).unwrap();
+        assert_eq!(document.to_json(), json!({ "a": 2 }));
         assert_eq!((notes.len(), notes[0].position.map(|(line, _)| line)), (1, Some(2)));
+    }
+
+    #[test]
+    fn what_helm_does_not_read_is_noted() {
+        for (text, line) in [("a: 1\n...\nb: [\n", 3), ("{a: 1} b\n", 1)] {
+            let mut notes = Vec::new();
+            let documents = parts(text.as_bytes(), "values.yaml", "helm/values-unreadable", &mut notes).unwrap();
+            assert_eq!(merged(documents).unwrap().to_json(), json!({ "a": 1 }), "{text}");
+            let found: Vec<_> = notes.iter().map(|note| (note.rule, note.position)).collect();
+            assert_eq!(found, [("helm/yaml-unread", Some((line, 1)))], "{text}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_told_as_bounds() {
+        let read = |text: &str| document(text.as_bytes(), "values.yaml", "helm/values-unreadable", &mut Vec::new());
+        let deep = read(&format!("a: {}{}", "[".repeat(600), "]".repeat(600))).unwrap_err();
+        assert_eq!(deep.rule, "helm/yaml-limit");
+        assert!(
+            deep.message.starts_with(
+                "values.yaml is beyond what this registry reads, though Helm may load it: it is nested deeper than 100"
+            ),
+            "{}",
+            deep.message
+        );
+        let many = read(&format!("a: [{}]", "1,".repeat(NODES_MAX))).unwrap_err();
+        assert_eq!(many.rule, "helm/yaml-limit");
+        assert_eq!(read("a: [").unwrap_err().rule, "helm/values-unreadable");
     }
 }

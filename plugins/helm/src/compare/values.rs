@@ -1,6 +1,6 @@
 //! Which default values a chart has before and after, key by key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use portolan_plugin_sdk::Severity;
 use portolan_plugin_sdk::yaml::{Node, Value};
@@ -11,59 +11,59 @@ use super::collect::{Changes, Group};
 ///
 /// A key that went matters most: whoever set it is no longer heard.
 pub(super) fn compare(old: Option<&Node>, new: Option<&Node>, changes: &mut Changes) {
-    let (old, new) = (leaves(old), leaves(new));
-    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    for key in keys {
-        let (before, after) = (old.get(key), new.get(key));
-        // A mapping that was empty and is no longer, or the other way round, is told by what is in it.
-        if before.is_none() && holds(&old, key) || after.is_none() && holds(&new, key) {
-            continue;
+    let mut walk = Walk {
+        path: String::new(),
+        changes,
+    };
+    walk.mappings(members(old), members(new));
+}
+
+/// Both values at once, with the path that leads to them: it is one text, to which every key is added only once.
+struct Walk<'a> {
+    path: String,
+    changes: &'a mut Changes,
+}
+
+impl Walk<'_> {
+    fn mappings(&mut self, old: &[(Node, Node)], new: &[(Node, Node)]) {
+        let mut both: BTreeMap<&str, (Option<&Node>, Option<&Node>)> = BTreeMap::new();
+        for (key, value) in old {
+            both.entry(key.as_str().unwrap_or_default()).or_default().0 = Some(value);
         }
-        let text = |node: &&Node| text(node);
+        for (key, value) in new {
+            both.entry(key.as_str().unwrap_or_default()).or_default().1 = Some(value);
+        }
+        let start = self.path.len();
+        for (key, (before, after)) in both {
+            if start > 0 {
+                self.path.push('.');
+            }
+            self.path.push_str(&quoted(key));
+            self.values(before, after);
+            self.path.truncate(start);
+        }
+    }
+
+    // Parsing has bounded how deep values nest.
+    fn values(&mut self, before: Option<&Node>, after: Option<&Node>) {
+        let (old, new) = (members(before), members(after));
+        if !old.is_empty() || !new.is_empty() {
+            // A mapping that was none or empty and is no longer, or the other way round, is told by what is in it.
+            return self.mappings(old, new);
+        }
         let (before, after) = (before.map(text), after.map(text));
         let severity = match (&before, &after) {
             (Some(_), None) => Severity::High,
             (Some(_), Some(_)) => Severity::Medium,
             _ => Severity::Low,
         };
-        changes.note(Group::Values, key, before.as_deref(), after.as_deref(), severity);
+        self.changes
+            .note(Group::Values, &self.path, before.as_deref(), after.as_deref(), severity);
     }
 }
 
-/// Whether a key is a mapping with keys of its own.
-fn holds(leaves: &BTreeMap<String, &Node>, key: &str) -> bool {
-    let start = format!("{key}.");
-    leaves
-        .range(start.clone()..)
-        .next()
-        .is_some_and(|(path, _)| path.starts_with(&start))
-}
-
-fn leaves(values: Option<&Node>) -> BTreeMap<String, &Node> {
-    let mut found = BTreeMap::new();
-    let members = values.and_then(Node::as_map).unwrap_or_default();
-    // Parsing has bounded how deep values nest.
-    members
-        .iter()
-        .for_each(|(key, value)| enter(quoted(&name(key)), value, &mut found));
-    found
-}
-
-fn enter<'a>(path: String, node: &'a Node, found: &mut BTreeMap<String, &'a Node>) {
-    match node.as_map() {
-        Some(members) if !members.is_empty() => {
-            members
-                .iter()
-                .for_each(|(key, value)| enter(dotted(&path, &name(key)), value, found));
-        }
-        _ => {
-            found.insert(path, node);
-        }
-    }
-}
-
-fn name(key: &Node) -> String {
-    key.as_str().map_or_else(|| key.to_json().to_string(), str::to_owned)
+fn members(node: Option<&Node>) -> &[(Node, Node)] {
+    node.and_then(Node::as_map).unwrap_or_default()
 }
 
 /// The text of a value. What would read like a value of another type is quoted: `"1"` is not `1`.
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     fn compared(old: &str, new: &str) -> Vec<String> {
-        let parsed = |text: &str| source::merged(source::parse(text).unwrap().0);
+        let parsed = |text: &str| source::merged(source::parts(text.as_bytes(), "values.yaml", "x", &mut Vec::new()).unwrap());
         let mut changes = Changes::default();
         compare(parsed(old).as_ref(), parsed(new).as_ref(), &mut changes);
         let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());

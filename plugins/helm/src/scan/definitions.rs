@@ -19,7 +19,7 @@ pub fn lint(chart: &Chart, report: &mut Report) {
     }
     for file in chart.crds() {
         let Some(content) = &file.content else { continue };
-        match source::documents(content, &file.path, RULE, &mut Vec::new()) {
+        match source::parts(content, &file.path, RULE, &mut Vec::new()) {
             Err(fault) => {
                 let message = format!(
                     "{} Files in crds/ are not rendered: move a template to templates/.",

@@ -8,7 +8,7 @@ use portolan_plugin_sdk::archive::{self, ArchiveError, Limits};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::chart::{Chart, Metadata, source, version};
+use crate::chart::{Chart, Metadata, keys, source, version};
 
 use super::instant;
 use super::route::join;
@@ -219,13 +219,12 @@ pub fn subject(text: &str) -> Result<Metadata, String> {
         .lines()
         .map(|line| line.strip_prefix("- ").filter(|rest| rest.starts_with('-')).unwrap_or(line))
         .collect();
-    let (documents, _) = source::parse(&lines.join("\n"))
+    let node = source::first(&lines.join("\n"))
         .map_err(|error| format!("{RULE}: its metadata is not valid YAML: {}.", error.message))?;
-    let json = documents
-        .first()
-        .map(portolan_plugin_sdk::yaml::Node::to_json)
-        .unwrap_or_default();
-    let (metadata, _) = Metadata::read(&json, crate::chart::metadata::Source::Yaml);
+    if let Some(fault) = keys::metadata(&node, "its metadata").faults.first() {
+        return Err(format!("{RULE}: {}", fault.message));
+    }
+    let (metadata, _) = Metadata::read(&node.to_json(), crate::chart::metadata::Source::Yaml);
     if metadata.name.is_empty() || metadata.version.is_empty() {
         return Err(format!("{RULE}: it does not name a chart and a version."));
     }

@@ -2,10 +2,11 @@
 //!
 //! Clients that list charts read only the config; those that install read only the chart.
 
+use portolan_plugin_sdk::json::{self, JsonError};
 use portolan_plugin_sdk::{Finding, Location};
 use serde_json::Value;
 
-use crate::chart::metadata::{METADATA_KEYS, Source};
+use crate::chart::metadata::{DEPENDENCY_KEYS, MAINTAINER_KEYS, METADATA_KEYS, Source};
 use crate::chart::{Chart, Metadata};
 use crate::rule;
 
@@ -22,10 +23,13 @@ pub fn config(digest: &str, bytes: Option<&[u8]>) -> (Option<Metadata>, Vec<Find
     let Some(bytes) = bytes else {
         return (None, vec![unreadable("it is too large for the metadata of a chart.")]);
     };
-    let value: Value = match serde_json::from_slice(bytes) {
+    let value = match json::parse(bytes, &json::Limits::default()) {
         Ok(value) => value,
-        Err(error) => return (None, vec![unreadable(&format!("it is not JSON ({error})."))]),
+        Err(error) => return (None, vec![unreadable(&format!("it is not JSON ({}).", error.message))]),
     };
+    if let Err(error) = exact(&value) {
+        return (None, vec![unreadable(&format!("{}.", error.message))]);
+    }
     let (metadata, mismatches) = Metadata::read(&value, Source::Json);
     match mismatches.first() {
         None => (Some(metadata), Vec::new()),
@@ -40,9 +44,20 @@ pub fn config(digest: &str, bytes: Option<&[u8]>) -> (Option<Metadata>, Vec<Find
     }
 }
 
+/// Refuses keys that Helm takes for others. The config is written by programs, which write the keys as they are.
+fn exact(config: &Value) -> Result<(), JsonError> {
+    let only = |value: &Value, fields: &[&str]| value.as_object().map_or(Ok(()), |object| json::only_exact(object, fields));
+    only(config, &METADATA_KEYS)?;
+    for (list, fields) in [("maintainers", &MAINTAINER_KEYS[..]), ("dependencies", &DEPENDENCY_KEYS[..])] {
+        let items = config.get(list).and_then(Value::as_array);
+        items.into_iter().flatten().try_for_each(|item| only(item, fields))?;
+    }
+    Ok(())
+}
+
 /// Says in which fields the config differs from Chart.yaml, with both values.
 pub fn differences(config: &Metadata, chart: &Chart, digest: &str) -> Vec<Finding> {
-    let (config, chart) = (json(config), json(&chart.metadata));
+    let (config, chart) = (fields(config), fields(&chart.metadata));
     let differs = |key: &&str| config.get(*key) != chart.get(*key);
     let word = |key: &str| {
         let (config, chart) = (shown(config.get(key)), shown(chart.get(key)));
@@ -76,7 +91,7 @@ pub fn annotations(annotations: &[(String, String)], chart: &Chart) -> Vec<Findi
     stated.into_iter().filter_map(differing).collect()
 }
 
-fn json(metadata: &Metadata) -> Value {
+fn fields(metadata: &Metadata) -> Value {
     serde_json::to_value(metadata).unwrap_or_default()
 }
 

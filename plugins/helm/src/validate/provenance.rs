@@ -5,7 +5,7 @@
 
 use portolan_plugin_sdk::{Finding, Location};
 
-use crate::chart::source;
+use crate::chart::{keys, source};
 use crate::rule;
 
 const BEGIN_MESSAGE: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
@@ -58,8 +58,18 @@ fn stated(bytes: &[u8], package: &str) -> Result<Stated, String> {
     let hashes = parts
         .next()
         .ok_or("its message has no `...` line between metadata and hashes.")?;
-    let (documents, _) = source::parse(hashes).map_err(|error| format!("its hashes are not valid YAML: {}.", error.message))?;
-    let files = documents.first().and_then(|document| source::locate(document, "/files"));
+    let document = source::first(hashes).map_err(|error| format!("its hashes are not valid YAML: {}.", error.message))?;
+    let keys = document
+        .as_map()
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|(key, _)| key.as_str());
+    if let Some((first, second)) = keys::conflict(keys, &["files", "images"]) {
+        return Err(format!(
+            "it has the keys {first:?} and {second:?}, which are one for Helm and two for other readers."
+        ));
+    }
+    let files = source::locate(&document, "/files");
     let files = files.and_then(|files| files.as_map()).ok_or("it lists no `files`.")?;
     let entry = files.iter().find(|(name, _)| name.as_str() == Some(package));
     match entry {
@@ -77,14 +87,21 @@ fn stated(bytes: &[u8], package: &str) -> Result<Stated, String> {
     }
 }
 
-/// Takes the signed text out of its frame: headers end at an empty line, and lines that began with `-` carry `- ` in front.
+/// Takes the signed text out of its frame, line by line as those who verify it do: headers end at an empty line, and lines that began
+/// with `-` carry `- ` in front.
 fn message(text: &str) -> Result<String, String> {
-    let start = text.find(BEGIN_MESSAGE).ok_or("it has no signed message.")?;
-    let framed = text.get(start..).unwrap_or_default();
-    let (_, body) = framed.split_once("\n\n").ok_or("its signed message has no text.")?;
-    let (body, _) = body.split_once(BEGIN_SIGNATURE).ok_or("it has no signature.")?;
-    let lines: Vec<&str> = body.lines().map(|line| line.strip_prefix("- ").unwrap_or(line)).collect();
-    Ok(lines.join("\n") + "\n")
+    let mut lines = text.lines().skip_while(|line| !line.starts_with(BEGIN_MESSAGE));
+    lines.next().ok_or("it has no signed message.")?;
+    lines.find(|line| line.is_empty()).ok_or("its signed message has no text.")?;
+    let mut message = String::new();
+    for line in lines {
+        if line.starts_with(BEGIN_SIGNATURE) {
+            return Ok(message);
+        }
+        message.push_str(line.strip_prefix("- ").unwrap_or(line));
+        message.push('\n');
+    }
+    Err("it has no signature.".to_owned())
 }
 
 #[cfg(test)]
@@ -104,6 +121,11 @@ mod tests {
             (good.replace("sha256:abc", "sha256:def"), Some("gives the SHA-256 def")),
             (good.replace("web-1.0.0.tgz", "web-1.0.1.tgz"), Some("but of web-1.0.1.tgz")),
             (good.replace("files:", "fils:"), Some("lists no `files`")),
+            (format!("x {BEGIN_MESSAGE}\n\n{good}"), None),
+            (
+                good.replace("files:", "Files:\n  web-1.0.0.tgz: sha256:def\nfiles:"),
+                Some("which are one for Helm"),
+            ),
             (good.replace("...\n", ""), Some("no `...` line")),
             (good.replace(BEGIN_SIGNATURE, ""), Some("no signature")),
             ("hello".to_owned(), Some("no signed message")),

@@ -59,6 +59,24 @@ fn what_helm_could_not_load_is_refused() {
         (Package::good(), "{", "helm/config-unreadable"),
         (Package::good(), "[]", "helm/config-unreadable"),
         (Package::good(), r#"{"name":1}"#, "helm/config-unreadable"),
+        (Package::good(), r#"{"name":"web","name":"web"}"#, "helm/config-unreadable"),
+        (Package::good(), r#"{"Name":"web"}"#, "helm/config-unreadable"),
+        (
+            Package::good(),
+            r#"{"name":"web","maintainers":[{"name":"a","NAME":"b"}]}"#,
+            "helm/config-unreadable",
+        ),
+        (Package::good().again("web/values.yaml", ""), CONFIG, "helm/archive-duplicate"),
+        (
+            Package::good().file("web/./values.yaml", ""),
+            CONFIG,
+            "helm/archive-duplicate",
+        ),
+        (
+            Package::good().file("other/Chart.yaml", "name: other\nversion: 2.0.0\n"),
+            CONFIG,
+            "helm/archive-duplicate",
+        ),
     ] {
         let (accepted, rules) = judged(&package, config, &[], &[]);
         assert_eq!((accepted, rules.first().map(String::as_str)), (false, Some(rule)));
@@ -84,12 +102,6 @@ fn what_helm_forgives_is_told() {
             CONFIG,
             &[("org.opencontainers.image.version", "2.0.0")],
             &["helm/annotation-differs"],
-        ),
-        (
-            Package::good().again("web/values.yaml", ""),
-            CONFIG,
-            &[],
-            &["helm/archive-duplicate"],
         ),
         (
             Package::good().file("other/notes.txt", ""),
@@ -125,6 +137,25 @@ fn what_helm_forgives_is_told() {
         let (accepted, found) = judged(&package, config, &[], annotations);
         assert!(accepted);
         assert_eq!(found, rules);
+    }
+}
+
+#[test]
+fn what_other_readers_see_otherwise_is_told() {
+    let base = "apiVersion: v2\nname: web\nversion: 1.0.0\nappVersion: \"2.1\"\ndescription: Serves pages.\nicon: https://example.com/icon.svg\n";
+    for (package, rule) in [
+        (manifest(&base.replace("description:", "Description:")), "helm/key-case"),
+        (manifest(&format!("{base}...\nname: other\n")), "helm/yaml-unread"),
+        (
+            Package::good().file("web/values.yaml", "a: 1\n...\nb: 2\n"),
+            "helm/yaml-unread",
+        ),
+        (
+            Package::good().file("web/values.yaml", "a: &a {b: 1}\nc:\n  b: 2\n  <<: *a\n"),
+            "helm/yaml-duplicate-key",
+        ),
+    ] {
+        assert_eq!(judged(&package, CONFIG, &[], &[]), (true, vec![rule.to_owned()]));
     }
 }
 
@@ -180,7 +211,7 @@ fn provenance_has_to_be_that_of_the_chart() {
 
 #[test]
 fn findings_that_refuse_come_first_and_have_a_place() {
-    let package = manifest("apiVersion: v2\nname: web\nversion: 1.0.0\ntype: x\n").again("web/values.yaml", "");
+    let package = manifest("apiVersion: v2\nname: web\nversion: 1.0.0\ntype: x\n").file("web/values.yaml", "a: 1\na: 2\n");
     let verdict = verdict(content(&Content {
         layer: "sha256:1",
         chart_hash: "abc",
@@ -190,7 +221,7 @@ fn findings_that_refuse_come_first_and_have_a_place() {
         annotations: &[],
     }));
     let rules: Vec<_> = verdict.findings.iter().map(|finding| finding.rule.as_str()).collect();
-    assert_eq!(rules, ["helm/type-invalid", "helm/archive-duplicate"]);
+    assert_eq!(rules, ["helm/type-invalid", "helm/yaml-duplicate-key"]);
     let location = verdict.findings[0].location.clone().unwrap();
     assert_eq!(
         (location.path.as_deref(), location.line, location.column),

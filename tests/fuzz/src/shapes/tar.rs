@@ -88,11 +88,6 @@ fn kinds() -> Vec<Shape> {
         Shape::refused("an old folder with content", "tar-content", with_content(b"a/d/", 0)),
         Shape::refused("a file that ends in a slash", "tar-slash", archive(&[file(b"a/x/", b"1")])),
         Shape::refused(
-            "an old folder with another name",
-            "tar-slash",
-            archive(&[gnu(b'L', b"name"), Header::new(b"a/", 0, 0).block()]),
-        ),
-        Shape::refused(
             "a file whose mode says folder",
             "tar-mode",
             archive(&[with(b'0', 100, b"0040644\0")]),

@@ -146,6 +146,21 @@ fn metadata_that_helm_refuses_is_refused() {
         ),
         (format!("{base}dependencies: [{{name: a}}, {{name: a, alias: b}}]\n"), &[]),
         (format!("{base}unknown: 1\ndeprecated: yes\n"), &[]),
+        (format!("{base}deprecated: \"yes\"\n"), &["helm/chart-yaml-type Chart.yaml"]),
+        (format!("{base}Version: 6.6.6\n"), &["helm/key-ambiguous Chart.yaml"]),
+        (format!("{base}ver\u{17f}ion: 6.6.6\n"), &["helm/key-ambiguous Chart.yaml"]),
+        (
+            "apiVersion: v2\nname: web\nVersion: 6.6.6\nVERSION: 1.0.0\n".into(),
+            &["helm/key-ambiguous Chart.yaml"],
+        ),
+        (
+            format!("{base}Maintainers: [{{name: a, Name: b}}]\n"),
+            &["helm/key-ambiguous Chart.yaml"],
+        ),
+        (format!("{base}Description: a\n"), &[]),
+        (format!("{base}1: a\n\"1\": b\n"), &["helm/chart-yaml-unreadable Chart.yaml"]),
+        (format!("{base}...\nname: [\n"), &[]),
+        (format!("{base}---\nname: other\n"), &[]),
     ] {
         assert_eq!(faults(&manifest(&text)), expected, "{text}");
     }
@@ -183,10 +198,32 @@ fn other_files_that_helm_parses_have_to_be_sound() {
         ("web/values.yaml", "a: \"{{ .Values.b }}\"\n", &[]),
         ("web/values.yaml", "~: 1\n", &["helm/values-unreadable values.yaml"]),
         ("web/values.yaml", "1: a\ntrue: b\n", &[]),
+        ("web/values.yaml", "a: yes\n0X1F: 0X1F\nc: !t 1\nd: !!binary d2Vi\n", &[]),
+        ("web/values.yaml", "a: 1\n--- # two\nb: 2\n", &[]),
+        ("web/values.yaml", "a: 1\n--- b: 2\n", &["helm/values-unreadable values.yaml"]),
+        ("web/values.yaml", "a: 1\n\t\nb: 2\n", &["helm/values-unreadable values.yaml"]),
+        ("web/values.yaml", "1: a\n\"1\": b\n", &["helm/values-unreadable values.yaml"]),
+        ("web/values.yaml", "a: \u{feff}b\n", &["helm/values-unreadable values.yaml"]),
         ("web/values.yaml", "a: [.inf]\n", &["helm/values-unreadable values.yaml"]),
         ("web/values.yaml", "a: \"\u{1}\"\n", &["helm/values-unreadable values.yaml"]),
         ("web/Chart.lock", "a: [", &["helm/lock-unreadable Chart.lock"]),
         ("web/Chart.lock", "dependencies: x", &["helm/lock-unreadable Chart.lock"]),
+        ("web/Chart.lock", "generated: yesterday", &["helm/lock-unreadable Chart.lock"]),
+        ("web/Chart.lock", "digest: [1]", &["helm/lock-unreadable Chart.lock"]),
+        ("web/Chart.lock", "digest: 1", &[]),
+        ("web/Chart.lock", "generated: 5", &["helm/lock-unreadable Chart.lock"]),
+        ("web/Chart.lock", "Digest: a\ndigest: b", &["helm/key-ambiguous Chart.lock"]),
+        (
+            "web/requirements.yaml",
+            "name: other\ndependencies: []",
+            &["helm/requirements-metadata requirements.yaml"],
+        ),
+        (
+            "web/requirements.yaml",
+            "VERSION: 2.0.0\n",
+            &["helm/requirements-metadata requirements.yaml"],
+        ),
+        ("web/requirements.yaml", "name: ~\nnonsense: 1\n", &[]),
         (
             "web/Chart.lock",
             "dependencies:\n- name: a\n  version: 1.0.0\n  repository: x\ndigest: sha256:1\ngenerated: \"2026-01-01T00:00:00Z\"\n",
@@ -307,4 +344,36 @@ fn requirements_stand_in_for_dependencies() {
         ["db"]
     );
     assert_eq!(chart.dependencies_source().0, REQUIREMENTS);
+}
+
+#[test]
+fn dependencies_in_two_files_have_to_be_the_same() {
+    let list = "dependencies:\n- name: db\n  version: 1.x\n  repository: https://example.com\n";
+    let both = |requirements: &str| {
+        Package::good()
+            .file("web/Chart.yaml", format!("apiVersion: v2\nname: web\nversion: 1.0.0\n{list}"))
+            .file("web/requirements.yaml", requirements)
+    };
+    assert_eq!(faults(&both(list)), [""; 0]);
+    assert_eq!(faults(&both("# none\n")), [""; 0]);
+    let other = list.replace("1.x", "2.x");
+    assert_eq!(faults(&both(&other)), ["helm/requirements-metadata requirements.yaml"]);
+}
+
+#[test]
+fn metadata_is_what_helm_makes_of_it() {
+    for (text, name, version) in [
+        ("name: yes\nversion: 1.0.0\n", "true", "1.0.0"),
+        ("name: 0X10\nversion: 1.10\n", "16", "1.1"),
+        ("name: !x 010\nversion: 1.0.0\n", "010", "1.0.0"),
+        ("name: !!binary d2Vi\nversion: 1_0\n", "web", "10"),
+        ("name: 18446744073709551615\nversion: 1\n", "18446744073709551615", "1"),
+        ("name: web\nversion: 1.0.0 # x\u{2028}description: y\n", "web", "1.0.0"),
+        ("x: &x {name: evil}\nname: web\nversion: 1.0.0\n<<: *x\n", "evil", "1.0.0"),
+        ("x: &x {name: evil}\n<<: *x\nname: web\nversion: 1.0.0\n", "web", "1.0.0"),
+        ("name: web\nversion: 1.0.0\n...\nname: other\n", "web", "1.0.0"),
+    ] {
+        let metadata = manifest(&format!("apiVersion: v2\n{text}")).chart().metadata;
+        assert_eq!((metadata.name.as_str(), metadata.version.as_str()), (name, version), "{text}");
+    }
 }

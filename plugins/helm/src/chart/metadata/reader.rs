@@ -6,6 +6,12 @@ use serde_json::Value;
 
 use super::{Dependency, Maintainer, Metadata, Mismatch, Source, escape, member};
 use crate::chart::scalar;
+use crate::rule::cut;
+
+/// The most values of a wrong type that are stated; who has more will come again.
+const MISMATCHES_MAX: usize = 50;
+/// The longest pointer that is stated.
+const POINTER_BYTES_MAX: usize = 1024;
 
 /// Reads metadata and collects what has the wrong type.
 pub(super) struct Reader {
@@ -119,7 +125,7 @@ impl Reader {
     fn list<'a>(&mut self, value: &'a Value, base: &str, key: &str) -> Option<&'a [Value]> {
         let found = present(value, key)?;
         if found.as_array().is_none() {
-            self.mismatch(format!("{base}/{key}"), "a list", found);
+            self.mismatch(&format!("{base}/{key}"), "a list", found);
         }
         found.as_array().map(Vec::as_slice)
     }
@@ -139,17 +145,10 @@ impl Reader {
 
     fn boolean(&mut self, value: &Value, base: &str, key: &str) -> bool {
         let Some(found) = present(value, key) else { return false };
-        match found {
-            Value::Bool(flag) => return *flag,
-            // Helm reads YAML 1.1, in which these words are booleans.
-            Value::String(word) if self.source == Source::Yaml => match word.to_ascii_lowercase().as_str() {
-                "yes" | "on" | "y" => return true,
-                "no" | "off" | "n" => return false,
-                _ => self.mismatch(format!("{base}/{key}"), "true or false", found),
-            },
-            _ => self.mismatch(format!("{base}/{key}"), "true or false", found),
+        if found.as_bool().is_none() {
+            self.mismatch(&format!("{base}/{key}"), "true or false", found);
         }
-        false
+        found.as_bool().unwrap_or_default()
     }
 
     fn text(&mut self, value: &Value, pointer: &str) -> String {
@@ -157,24 +156,26 @@ impl Reader {
             Value::Null => return String::new(),
             Value::String(text) => return text.clone(),
             Value::Bool(_) | Value::Number(_) if self.source == Source::Yaml => return scalar::text(value),
-            _ => self.mismatch(pointer.to_owned(), "a string", value),
+            _ => self.mismatch(pointer, "a string", value),
         }
         String::new()
     }
 
     fn is_object(&mut self, value: &Value, pointer: &str) -> bool {
         if !value.is_object() && !value.is_null() {
-            self.mismatch(pointer.to_owned(), "a mapping", value);
+            self.mismatch(pointer, "a mapping", value);
         }
         value.is_object()
     }
 
-    fn mismatch(&mut self, pointer: String, expected: &'static str, found: &Value) {
-        self.mismatches.push(Mismatch {
-            pointer,
-            expected,
-            found: scalar::kind(found),
-        });
+    fn mismatch(&mut self, pointer: &str, expected: &'static str, found: &Value) {
+        if self.mismatches.len() < MISMATCHES_MAX {
+            self.mismatches.push(Mismatch {
+                pointer: cut(pointer, POINTER_BYTES_MAX),
+                expected,
+                found: scalar::kind(found),
+            });
+        }
     }
 }
 
