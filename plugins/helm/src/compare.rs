@@ -2,7 +2,7 @@
 
 mod collect;
 mod dependencies;
-mod files;
+pub mod files;
 mod metadata;
 mod values;
 
@@ -27,7 +27,8 @@ pub fn compare(before: &Artifact, after: &Artifact) -> Result<Vec<Change>, Error
     Ok(charts(&old, &new, &old_files, &new_files))
 }
 
-fn charts(old: &Chart, new: &Chart, old_files: &Inventory, new_files: &Inventory) -> Vec<Change> {
+/// Compares two charts that were read, with the files of their packages.
+pub fn charts(old: &Chart, new: &Chart, old_files: &Inventory, new_files: &Inventory) -> Vec<Change> {
     let mut changes = Changes::default();
     metadata::compare(&old.metadata, &new.metadata, &mut changes);
     dependencies::compare(&old.metadata, &new.metadata, &mut changes);

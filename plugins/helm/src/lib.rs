@@ -8,6 +8,7 @@ pub mod chart;
 pub mod compare;
 pub mod index;
 pub mod opened;
+pub mod place;
 pub mod render;
 pub mod rule;
 pub mod scan;

@@ -47,16 +47,19 @@ impl Changes {
         if before == after {
             return;
         }
-        let path = cut(
-            &format!("{}{}{path}", group.name(), if group == Group::Files { '/' } else { '.' }),
-            PATH_BYTES_MAX,
-        );
+        if self.left_out > 0 {
+            self.left_out += 1;
+            return;
+        }
+        let name = group.name();
+        let separator = if group == Group::Files { '/' } else { '.' };
+        let path = format!("{name}{separator}{}", cut(path, PATH_BYTES_MAX - name.len() - 1));
         let (before, after) = (
             before.map(|text| cut(text, VALUE_BYTES_MAX)),
             after.map(|text| cut(text, VALUE_BYTES_MAX)),
         );
         let bytes = path.len() + before.as_ref().map_or(0, String::len) + after.as_ref().map_or(0, String::len);
-        if self.left_out > 0 || self.list.len() + 1 >= CHANGES_MAX || self.bytes + bytes > TEXT_BYTES_MAX {
+        if self.list.len() + 1 >= CHANGES_MAX || self.bytes + bytes > TEXT_BYTES_MAX {
             self.left_out += 1;
             return;
         }

@@ -11,30 +11,46 @@ use crate::chart::package;
 
 use super::collect::{Changes, Group};
 
-/// The size and hash of every file by its path, in words.
-pub(super) type Inventory = BTreeMap<String, String>;
+/// The size and hash of every file by its path.
+pub type Inventory = BTreeMap<String, Print>;
+
+/// What tells a file from another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Print {
+    size: u64,
+    sha256: [u8; 32],
+}
+
+impl Print {
+    /// Says it in words.
+    fn text(&self) -> String {
+        let hash: String = self.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{} bytes, sha256:{hash}", self.size)
+    }
+}
 
 /// Reads every file of a package once.
-pub(super) fn inventory<R: Read>(package: R) -> Result<Inventory, Error> {
+pub fn inventory<R: Read>(package: R) -> Result<Inventory, Error> {
     let mut inventory = Inventory::new();
     let mut buffer = vec![0; 64 * 1024];
     package::walk(package, |member, reader| {
-        let hash = hash(reader, &mut buffer).map_err(|error| Fault::new("helm/archive-unreadable", error))?;
-        inventory.insert(member.path.clone(), format!("{} bytes, sha256:{hash}", member.size));
+        let sha256 = hash(reader, &mut buffer).map_err(|error| Fault::new("helm/archive-unreadable", error))?;
+        let size = member.size;
+        inventory.insert(member.path.clone(), Print { size, sha256 });
         Ok(())
     })
     .map_err(|fault| Error::new(Error::INVALID, fault.message))?;
     Ok(inventory)
 }
 
-fn hash(reader: &mut dyn Read, buffer: &mut [u8]) -> Result<String, String> {
+fn hash(reader: &mut dyn Read, buffer: &mut [u8]) -> Result<[u8; 32], String> {
     let mut hasher = Sha256::new();
     loop {
         match reader
             .read(buffer)
             .map_err(|error| format!("A file of the chart cannot be read: {error}."))?
         {
-            0 => return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            0 => return Ok(hasher.finalize().into()),
             count => hasher.update(buffer.get(..count).unwrap_or_default()),
         }
     }
@@ -44,8 +60,14 @@ fn hash(reader: &mut dyn Read, buffer: &mut [u8]) -> Result<String, String> {
 pub(super) fn compare(old: &Inventory, new: &Inventory, changes: &mut Changes) {
     let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     for path in paths {
-        let (before, after) = (old.get(path).map(String::as_str), new.get(path).map(String::as_str));
-        changes.note(Group::Files, path, before, after, severity(path, after.is_none()));
+        let (before, after) = (old.get(path), new.get(path));
+        if before == after {
+            continue;
+        }
+        let text = |print: Option<&Print>| print.map(Print::text);
+        let (before, after) = (text(before), text(after));
+        let severity = severity(path, after.is_none());
+        changes.note(Group::Files, path, before.as_deref(), after.as_deref(), severity);
     }
 }
 
@@ -66,23 +88,24 @@ mod tests {
 
     #[test]
     fn files_are_compared() {
-        let inventory = |files: &[(&str, &str)]| {
+        let inventory = |files: &[(&str, u64)]| {
             files
                 .iter()
-                .map(|(path, word)| ((*path).into(), (*word).into()))
+                .map(|(path, size)| {
+                    let print = Print {
+                        size: *size,
+                        sha256: [0; 32],
+                    };
+                    ((*path).into(), print)
+                })
                 .collect::<Inventory>()
         };
-        let old = inventory(&[
-            ("README.md", "1"),
-            ("crds/a.yaml", "2"),
-            ("templates/a.yaml", "3"),
-            ("same", "4"),
-        ]);
+        let old = inventory(&[("README.md", 1), ("crds/a.yaml", 2), ("templates/a.yaml", 3), ("same", 4)]);
         let new = inventory(&[
-            ("README.md", "9"),
-            ("templates/b.yaml", "3"),
-            ("same", "4"),
-            ("values.schema.json", "5"),
+            ("README.md", 9),
+            ("templates/b.yaml", 3),
+            ("same", 4),
+            ("values.schema.json", 5),
         ]);
         let mut changes = Changes::default();
         compare(&old, &new, &mut changes);

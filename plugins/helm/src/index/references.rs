@@ -7,6 +7,7 @@ use portolan_plugin_sdk::yaml::{Node, Value};
 
 use super::image::{self, Image};
 use crate::chart::{Chart, Dependency, VALUES, source};
+use crate::place::Place;
 use crate::rule::cut;
 
 const REFERENCES_MAX: usize = 1000;
@@ -15,22 +16,18 @@ const PROPERTY_BYTES_MAX: usize = 512;
 
 /// Lists the references of a chart: dependencies in their order, then images from values and templates, each once.
 pub fn of(chart: &Chart) -> Vec<Reference> {
-    let dependencies = chart.metadata.dependencies().map(dependency);
-    let mut seen = HashSet::new();
-    let mut images = Vec::new();
+    let mut references: Vec<Reference> = chart.metadata.dependencies().take(REFERENCES_MAX).map(dependency).collect();
+    let mut images = Images {
+        seen: HashSet::new(),
+        references: &mut references,
+    };
     if let Some(values) = &chart.values {
-        in_values(values, &mut Vec::new(), &mut images);
+        images.in_values(values, &Place::ROOT);
     }
     for template in chart.templates() {
-        images.extend(template.text().into_iter().flat_map(|text| in_template(text, &template.path)));
+        images.in_template(template.text().unwrap_or_default(), &template.path);
     }
-    let images = images
-        .into_iter()
-        .filter(|(image, _)| seen.insert((image.target.clone(), image.digest.clone())));
-    dependencies
-        .chain(images.map(|(image, place)| reference(image, &place)))
-        .take(REFERENCES_MAX)
-        .collect()
+    references
 }
 
 fn dependency(dependency: &Dependency) -> Reference {
@@ -70,37 +67,73 @@ fn reference(image: Image, place: &str) -> Reference {
     }
 }
 
-/// Collects images from values at any depth, with the path of the value.
-fn in_values(node: &Node, path: &mut Vec<String>, images: &mut Vec<(Image, String)>) {
-    if images.len() >= REFERENCES_MAX {
-        return;
+/// Images that are being collected, as long as there is room.
+struct Images<'a> {
+    seen: HashSet<(String, Option<String>)>,
+    references: &'a mut Vec<Reference>,
+}
+
+impl Images<'_> {
+    fn is_full(&self) -> bool {
+        self.references.len() >= REFERENCES_MAX
     }
-    match &node.value {
-        Value::Map(members) => {
-            let is_image = path.last().is_some_and(|key| is_image_key(key));
-            images.extend(in_parts(node, is_image).map(|image| (image, place(path))));
-            for (key, value) in members {
-                path.push(source::text(key));
-                in_values(value, path, images);
-                path.pop();
+
+    fn add(&mut self, image: Image, place: impl FnOnce() -> String) {
+        if !self.is_full() && self.seen.insert((image.target.clone(), image.digest.clone())) {
+            self.references.push(reference(image, &place()));
+        }
+    }
+
+    /// Collects images from values at any depth, with the path of the value.
+    fn in_values(&mut self, node: &Node, place: &Place) {
+        if self.is_full() {
+            return;
+        }
+        let is_image = place.last_key().is_some_and(is_image_key);
+        let named = || {
+            let path = place.dotted(PROPERTY_BYTES_MAX);
+            format!("{VALUES}: {}", path.as_deref().unwrap_or("…"))
+        };
+        match &node.value {
+            Value::Map(members) => {
+                if let Some(image) = in_parts(node, is_image) {
+                    self.add(image, named);
+                }
+                for (key, value) in members {
+                    self.in_values(value, &place.key(key.as_str().unwrap_or_default()));
+                }
+            }
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.in_values(item, &place.item(index));
+                }
+            }
+            Value::String(text) if is_image => {
+                if let Some(image) = image::parse(text) {
+                    self.add(image, named);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Collects images from lines such as `image: "nginx:1.27"` without anything that is rendered.
+    fn in_template(&mut self, text: &str, path: &str) {
+        for (index, line) in text.lines().enumerate() {
+            if self.is_full() {
+                return;
+            }
+            if let Some(image) = in_line(line) {
+                self.add(image, || format!("{path}:{}", index + 1));
             }
         }
-        Value::List(items) => {
-            for (index, item) in items.iter().enumerate() {
-                path.push(index.to_string());
-                in_values(item, path, images);
-                path.pop();
-            }
-        }
-        Value::String(text) if path.last().is_some_and(|key| is_image_key(key)) => {
-            images.extend(image::parse(text).map(|image| (image, place(path))));
-        }
-        _ => {}
     }
 }
 
-fn place(path: &[String]) -> String {
-    format!("{VALUES}: {}", path.join("."))
+fn in_line(line: &str) -> Option<Image> {
+    let line = line.trim_start().trim_start_matches("- ").trim_start();
+    let value = line.strip_prefix("image:")?.split(" #").next()?.trim();
+    image::parse(value.trim_matches(['"', '\'']))
 }
 
 fn is_image_key(key: &str) -> bool {
@@ -120,14 +153,4 @@ fn in_parts(node: &Node, is_image: bool) -> Option<Image> {
         return None;
     }
     image::join(&registry, &repository, &tag, &digest)
-}
-
-/// Collects images from lines such as `image: "nginx:1.27"` without anything that is rendered.
-fn in_template<'a>(text: &'a str, path: &'a str) -> impl Iterator<Item = (Image, String)> + 'a {
-    text.lines().enumerate().filter_map(move |(index, line)| {
-        let line = line.trim_start().trim_start_matches("- ").trim_start();
-        let value = line.strip_prefix("image:")?.split(" #").next()?.trim();
-        let image = image::parse(value.trim_matches(['"', '\'']))?;
-        Some((image, format!("{path}:{}", index + 1)))
-    })
 }
