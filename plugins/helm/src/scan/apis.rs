@@ -150,7 +150,8 @@ const FATES: &[Fate] = &[
 pub fn find(chart: &Chart, report: &mut Report) {
     let is_manifest = |path: &str| path.ends_with(".yaml") || path.ends_with(".yml");
     for file in chart.templates().chain(chart.crds()).filter(|file| is_manifest(&file.path)) {
-        for object in objects(file.text().unwrap_or_default()) {
+        let text = String::from_utf8_lossy(file.content.as_deref().unwrap_or_default());
+        for object in objects(&text) {
             let Some(fate) = FATES
                 .iter()
                 .find(|fate| fate.api_version == object.api_version && fate.kinds.contains(&object.kind))

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Report;
-use crate::chart::{Chart, source};
+use crate::chart::Chart;
 
 /// Judges whether both sides agree, as `helm lint` does.
 pub fn lint(chart: &Chart, report: &mut Report) {
@@ -72,10 +72,5 @@ pub fn insecure(chart: &Chart, report: &mut Report) {
 fn at(chart: &Chart, index: usize, below: &str, rule: &'static str, message: String, report: &mut Report) {
     let (file, node) = chart.dependencies_source();
     let pointer = format!("/dependencies/{index}{below}");
-    report.value(
-        rule,
-        file,
-        (node.and_then(|node| source::locate(node, &pointer)), &pointer),
-        message,
-    );
+    report.pointed(rule, file, (node, &pointer), message);
 }

@@ -4,7 +4,7 @@ use portolan_plugin_sdk::yaml::{Node, Value};
 
 use super::{Report, address, schema};
 use crate::chart::metadata::{DEPENDENCY_KEYS, MAINTAINER_KEYS, METADATA_KEYS, escape};
-use crate::chart::{API_V1, API_V2, API_V3, Chart, MANIFEST, VALUES, source, version};
+use crate::chart::{API_V1, API_V2, API_V3, Chart, MANIFEST, VALUES, keys, source, version};
 
 /// Judges Chart.yaml.
 pub fn chart_file(chart: &Chart, report: &mut Report) {
@@ -76,14 +76,14 @@ struct ChartFile<'a, 'r, 'f> {
 
 impl ChartFile<'_, '_, '_> {
     fn report(&mut self, rule: &'static str, pointer: &str, message: impl Into<String>) {
-        self.report
-            .value(rule, MANIFEST, (source::locate(self.manifest, pointer), pointer), message);
+        self.report.pointed(rule, MANIFEST, (Some(self.manifest), pointer), message);
     }
 
     fn unknown_keys(&mut self) {
         self.unknown_keys_of(self.manifest, "", &METADATA_KEYS);
         for (list, known) in [("maintainers", &MAINTAINER_KEYS[..]), ("dependencies", &DEPENDENCY_KEYS[..])] {
-            let items = self.manifest.get(list).and_then(|node| node.as_list()).unwrap_or_default();
+            let items = source::locate(self.manifest, &format!("/{list}")).and_then(Node::as_list);
+            let items = items.unwrap_or_default();
             for (index, item) in items.iter().enumerate() {
                 self.unknown_keys_of(item, &format!("/{list}/{index}"), known);
             }
@@ -98,7 +98,7 @@ impl ChartFile<'_, '_, '_> {
     fn unknown_keys_of(&mut self, node: &Node, base: &str, known: &[&str]) {
         for (key, _) in node.as_map().unwrap_or_default() {
             let name = source::text(key);
-            if !known.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+            if !known.iter().any(|known| keys::folds_to(&name, known)) {
                 let message = format!(
                     "Helm does not know the key {name:?} in Chart.yaml and ignores it. Correct its spelling, or move it to annotations."
                 );
@@ -122,7 +122,7 @@ impl ChartFile<'_, '_, '_> {
     }
 
     fn api_version(&mut self) {
-        let given = self.manifest.get("apiVersion").map(source::text);
+        let given = source::locate(self.manifest, "/apiVersion").map(source::text);
         match given.as_deref() {
             // Helm lints the third, experimental format by rules of its own.
             Some(API_V1 | API_V2 | API_V3) => {}

@@ -7,23 +7,27 @@ pub mod token;
 use portolan_plugin_sdk::yaml::{Node, Value};
 
 use super::Report;
-use crate::chart::metadata::escape;
 use crate::chart::{Chart, VALUES};
+use crate::place::Place;
+use crate::rule::cut;
 
-/// The most findings of this kind: who commits more has one problem, not many.
-const FINDINGS_MAX: usize = 200;
+use token::Finder;
 
-/// Looks for secrets in the values and, by their shape, in all text of the chart that is kept.
+/// The longest path of a value that can be told or allowed, in bytes.
+const PATH_BYTES_MAX: usize = 1024;
+
+/// Looks for secrets in the values and, by their shape, in all content of the chart that is kept, text or not.
 pub fn find(chart: &Chart, allow: &[String], report: &mut Report) {
-    let mut left = FINDINGS_MAX;
+    let mut finder = Finder::default();
     for file in &chart.files {
-        let mut lines = file.text().unwrap_or_default().lines().enumerate().peekable();
+        // A byte that is no text must not hide what is: Helm renders such a file all the same.
+        let text = String::from_utf8_lossy(file.content.as_deref().unwrap_or_default());
+        let mut lines = text.lines().enumerate().peekable();
         while let Some((number, line)) = lines.next() {
             let next = lines.peek().map_or("", |(_, next)| *next);
-            let Some(secret) = token::find(line, next).filter(|_| left > 0) else {
+            let Some(secret) = finder.find(line, next) else {
                 continue;
             };
-            left -= 1;
             let message = format!(
                 "The line holds {}. Everyone who can pull the chart has it: revoke it, and let users name an existing Secret instead.",
                 secret.what
@@ -32,65 +36,66 @@ pub fn find(chart: &Chart, allow: &[String], report: &mut Report) {
         }
     }
     if let Some(values) = &chart.values {
-        Walk {
-            allow,
-            report,
-            left: &mut left,
-        }
-        .node(values, "", "");
+        Walk { allow, report, finder }.node(values, &Place::ROOT);
     }
 }
 
 struct Walk<'a, 'f> {
     allow: &'a [String],
     report: &'a mut Report<'f>,
-    left: &'a mut usize,
+    finder: Finder,
 }
 
 impl Walk<'_, '_> {
-    fn node(&mut self, node: &Node, dotted: &str, pointer: &str) {
+    // Parsing has bounded how deep values nest.
+    fn node(&mut self, node: &Node, place: &Place) {
         match &node.value {
             Value::Map(members) => {
                 for (key, value) in members {
-                    let Some(name) = key.as_str() else { continue };
-                    let dotted = if dotted.is_empty() {
-                        name.to_owned()
-                    } else {
-                        format!("{dotted}.{name}")
-                    };
-                    let pointer = format!("{pointer}/{}", escape(name));
-                    self.member(name, value, &dotted, &pointer);
-                    self.node(value, &dotted, &pointer);
+                    let name = key.as_str().unwrap_or_default();
+                    let below = place.key(name);
+                    self.member(name, value, &below);
+                    self.node(value, &below);
                 }
             }
             Value::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.node(item, &format!("{dotted}.{index}"), &format!("{pointer}/{index}"));
+                    self.node(item, &place.item(index));
                 }
             }
             _ => {}
         }
     }
 
-    fn member(&mut self, name: &str, value: &Node, dotted: &str, pointer: &str) {
+    fn member(&mut self, name: &str, value: &Node, place: &Place) {
+        let number;
         let text = match &value.value {
-            Value::String(text) => text.clone(),
-            Value::Int(number) => number.to_string(),
+            Value::String(text) => text.as_str(),
+            Value::Int(found) => {
+                number = found.to_string();
+                number.as_str()
+            }
             _ => return,
         };
-        let allowed = self.allow.iter().any(|allowed| allowed == dotted);
-        // What has the shape of a token was reported with its line already.
-        let known = text.lines().any(|line| token::find(line, "").is_some());
-        if allowed || known || *self.left == 0 || !names_secret(name) || !is_literal(&text) || is_reference(name, &text) {
+        if !names_secret(name) || !is_literal(text) || is_reference(name, text) {
             return;
         }
-        *self.left -= 1;
+        // What has the shape of a token was reported with its line already.
+        if text.lines().any(|line| self.finder.find(line, "").is_some()) {
+            return;
+        }
+        let dotted = place.dotted(PATH_BYTES_MAX);
+        if dotted.as_ref().is_some_and(|dotted| self.allow.contains(dotted)) {
+            return;
+        }
+        let pointer = place.pointer(PATH_BYTES_MAX).unwrap_or_default();
+        let shown = dotted.unwrap_or_else(|| cut(name, PATH_BYTES_MAX));
         let message = format!(
-            "The value {dotted} looks like a secret that every installation shares. Leave it empty and have it generated, or let users name \
+            "The value {shown} looks like a secret that every installation shares. Leave it empty and have it generated, or let users name \
              an existing Secret. If it is none, the operator can list it under secretsAllow in the settings of the plugin."
         );
         self.report
-            .value("helm/secret/value", VALUES, (Some(value), pointer), message);
+            .value("helm/secret/value", VALUES, (Some(value), &pointer), message);
     }
 }
 

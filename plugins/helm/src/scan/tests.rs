@@ -44,7 +44,7 @@ fn chart_yaml_is_linted() {
             &Package::good().without("web/Chart.yaml").file("web/Chart.yaml/x", ""),
             &["lint/hl01 Chart.yaml", "lint/hl02 Chart.yaml"],
         ),
-        (&yaml("name: ["), &["lint/hl02 Chart.yaml:1"]),
+        (&yaml("name: ["), &["lint/hl02 Chart.yaml:1", "scan-incomplete Chart.yaml"]),
         (
             &manifest("nonsense: 1\nmaintainers: [{name: a, phone: b}]\n"),
             &["lint/hl03 Chart.yaml:5", "lint/hl03 Chart.yaml:6"],
@@ -96,7 +96,21 @@ fn values_and_templates_are_linted() {
     let good = Package::good;
     check(&[
         (&good().without("web/values.yaml"), &["lint/hl16 values.yaml"]),
-        (&good().file("web/values.yaml", "a: ["), &["lint/hl17 values.yaml:1"]),
+        (
+            &good().file("web/values.yaml", "a: ["),
+            &["lint/hl17 values.yaml:1", "scan-incomplete values.yaml"],
+        ),
+        (
+            &good().file("web/values.yaml", format!("a: {}{}", "[".repeat(200), "]".repeat(200))),
+            &["scan-incomplete values.yaml"],
+        ),
+        (
+            &good().file(
+                "web/values.schema.json",
+                r##"{ "allOf": [{ "$ref": "#" }, { "$ref": "#" }] }"##,
+            ),
+            &["scan-incomplete values.schema.json"],
+        ),
         (
             &good().file("web/values.schema.json", schema),
             &["lint/hl17 values.yaml:1", "lint/hl17 values.yaml:1"],
@@ -187,6 +201,36 @@ fn secrets_are_found_and_not_repeated() {
 }
 
 #[test]
+fn no_byte_and_no_name_hides_what_is_behind_it() {
+    let token = ["glpat-", "aB3dE5gH7jK9mN1pQ2rS4tU6"].concat();
+    let package = Package::good()
+        .file("web/templates/a.yaml", [b"# \xff\n".as_slice(), token.as_bytes()].concat())
+        .file("web/values.yaml", format!("? {}\n: password: hunter2\n", "k".repeat(3000)));
+    check(&[(&package, &["secret/token templates/a.yaml:2", "secret/value values.yaml:2"])]);
+    let old = [
+        b"# \xff\n".as_slice(),
+        b"apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\n",
+    ]
+    .concat();
+    check(&[(
+        &Package::good().file("web/templates/a.yaml", old),
+        &["api-removed templates/a.yaml:2"],
+    )]);
+}
+
+#[test]
+fn what_is_too_much_to_list_is_counted() {
+    let keys = |count: usize| (0..count).map(|at| format!("k{at}: 1\n")).collect::<String>();
+    let package = manifest(&keys(OF_RULE_MAX + 7)).file("web/values.yaml", "password: hunter2\n");
+    let findings = chart(Ok(&package.chart()), "sha256:1", &[]);
+    let of = |rule: &str| findings.iter().filter(|finding| finding.rule == rule).count();
+    assert_eq!((of("helm/lint/hl03"), of("helm/secret/value")), (OF_RULE_MAX, 1));
+    let message = &findings.iter().find(|finding| finding.rule == INCOMPLETE).unwrap().message;
+    assert!(message.starts_with("7 more findings of the rule helm/lint/hl03"), "{message}");
+    assert_eq!(findings[0].rule, "helm/secret/value", "the most important comes first");
+}
+
+#[test]
 fn old_apis_are_found() {
     let template = |text: &str| Package::good().file("web/templates/a.yaml", text);
     check(&[
@@ -220,5 +264,5 @@ fn the_most_important_comes_first() {
 
 #[test]
 fn an_archive_that_cannot_be_read_is_reported() {
-    check(&[(&Package::empty(), &["archive-empty "])]);
+    check(&[(&Package::empty(), &["archive-empty ", "scan-incomplete "])]);
 }

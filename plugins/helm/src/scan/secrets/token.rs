@@ -1,5 +1,7 @@
 //! Secrets that are known by their shape.
 
+use std::collections::BTreeSet;
+
 /// A secret that was recognised.
 #[derive(Debug, PartialEq)]
 pub struct Secret {
@@ -67,20 +69,115 @@ const SHAPES: &[Shape] = &[
     shape("a token of Grafana", "glsa_", Allowed::Url, 36),
 ];
 
-/// Looks for a secret in a line; the next one tells whether a key follows its first line.
-pub fn find(line: &str, next: &str) -> Option<Secret> {
-    if is_private_key(line, next) {
-        return Some(Secret {
-            rule: "helm/secret/private-key",
-            what: "a private key",
-        });
+/// Looks for secrets, and counts what that costs.
+#[derive(Default)]
+pub struct Finder {
+    /// How many bytes were looked at one by one.
+    looks: u64,
+}
+
+impl Finder {
+    /// Looks for a secret in a line; the next one tells whether a key follows its first line.
+    pub fn find(&mut self, line: &str, next: &str) -> Option<Secret> {
+        if is_private_key(line, next) {
+            return Some(Secret {
+                rule: "helm/secret/private-key",
+                what: "a private key",
+            });
+        }
+        let token = SHAPES.iter().find(|shape| self.has(line, shape)).map(|shape| shape.what);
+        let token = token.or_else(|| self.has_web_token(line).then_some("a signed JSON web token"));
+        token.map(|what| Secret {
+            rule: "helm/secret/token",
+            what,
+        })
     }
-    let token = SHAPES.iter().find(|shape| is_in(line, shape)).map(|shape| shape.what);
-    let token = token.or_else(|| is_web_token(line).then_some("a signed JSON web token"));
-    token.map(|what| Secret {
-        rule: "helm/secret/token",
-        what,
-    })
+
+    fn has(&mut self, line: &str, shape: &Shape) -> bool {
+        let mut run = Run::default();
+        line.match_indices(shape.start).any(|(at, start)| {
+            let start = at + start.len();
+            if start >= run.end {
+                run = self.run(line, start, shape.allowed);
+            }
+            let length = run.end.saturating_sub(start);
+            let before = line.get(..at).and_then(|before| before.chars().next_back());
+            // Keys of AWS have a fixed length; documentation marks those that are made up.
+            let is_whole = !matches!(shape.allowed, Allowed::Upper) || length == shape.length_min;
+            length >= shape.length_min
+                && is_whole
+                && before.is_none_or(|before| !before.is_ascii_alphanumeric() && before != '_')
+                && run.example.is_none_or(|example| example < start)
+                && run.varied.is_some_and(|varied| start <= varied)
+        })
+    }
+
+    fn has_web_token(&mut self, line: &str) -> bool {
+        const HEADER: &str = "eyJ";
+        let mut run = Run::default();
+        line.match_indices(HEADER).any(|(at, _)| {
+            if at >= run.end {
+                run = self.run(line, at, Allowed::Dotted);
+            }
+            // A token has two points, so they are the last two of its run, and the one before them lies in front of it.
+            let [before, Some(first), Some(second)] = run.points else {
+                return false;
+            };
+            let claims = line.get(first + 1..second).unwrap_or_default();
+            before.is_none_or(|before| before < at)
+                && first >= at + 15
+                && claims.starts_with(HEADER)
+                && claims.len() >= 15
+                && run.end - second > 20
+        })
+    }
+
+    /// Looks at all characters from a place on that a token may hold. A line has each of them in one run only, however often the
+    /// beginning of a token is in it.
+    fn run(&mut self, line: &str, start: usize, allowed: Allowed) -> Run {
+        const EXAMPLE: &[u8] = b"example";
+        const DISTINCT_MIN: usize = 6;
+        let bytes = line.as_bytes().get(start..).unwrap_or_default();
+        let length = bytes.iter().take_while(|byte| is_allowed(**byte, allowed)).count();
+        let token = bytes.get(..length).unwrap_or_default();
+        self.looks += token.len() as u64;
+        let mut run = Run {
+            end: start + length,
+            ..Run::default()
+        };
+        let mut seen = BTreeSet::new();
+        for (index, byte) in token.iter().enumerate().rev() {
+            if seen.len() < DISTINCT_MIN && seen.insert(*byte) && seen.len() == DISTINCT_MIN {
+                run.varied = Some(start + index);
+            }
+            let rest = token.get(index..index + EXAMPLE.len());
+            if run.example.is_none() && rest.is_some_and(|rest| rest.eq_ignore_ascii_case(EXAMPLE)) {
+                run.example = Some(start + index);
+            }
+        }
+        let mut points = token
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(_, byte)| **byte == b'.')
+            .map(|(index, _)| start + index);
+        let (second, first, before) = (points.next(), points.next(), points.next());
+        run.points = [before, first, second];
+        run
+    }
+}
+
+/// A run of characters that a token may hold, with what is true of every part of it that ends where it ends.
+#[derive(Default)]
+struct Run {
+    /// Where it ends in the line.
+    end: usize,
+    /// Where the last `example` in it begins: what begins there or in front holds it.
+    example: Option<usize>,
+    /// Where the last part begins that has more than a few different characters: `xxxx` is a gap.
+    varied: Option<usize>,
+    /// Where its last three points are.
+    points: [Option<usize>; 3],
 }
 
 /// Whether a line begins a key in PEM. Without anything of the key itself it only speaks of one.
@@ -102,22 +199,6 @@ fn is_private_key(line: &str, next: &str) -> bool {
     is_body(rest) || is_body(next)
 }
 
-fn is_in(line: &str, shape: &Shape) -> bool {
-    line.match_indices(shape.start).any(|(at, start)| {
-        let before = line.get(..at).and_then(|before| before.chars().next_back());
-        let rest = line.get(at + start.len()..).unwrap_or_default();
-        let run = rest.bytes().take_while(|byte| is_allowed(*byte, shape.allowed)).count();
-        let token = rest.get(..run).unwrap_or_default();
-        // Keys of AWS have a fixed length; documentation marks those that are made up.
-        let is_whole = !matches!(shape.allowed, Allowed::Upper) || run == shape.length_min;
-        run >= shape.length_min
-            && is_whole
-            && before.is_none_or(|before| !before.is_ascii_alphanumeric() && before != '_')
-            && !token.to_ascii_lowercase().contains("example")
-            && is_varied(token)
-    })
-}
-
 fn is_allowed(byte: u8, allowed: Allowed) -> bool {
     match allowed {
         Allowed::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
@@ -125,23 +206,6 @@ fn is_allowed(byte: u8, allowed: Allowed) -> bool {
         Allowed::Url => byte.is_ascii_alphanumeric() || b"-_".contains(&byte),
         Allowed::Dotted => byte.is_ascii_alphanumeric() || b"-_.".contains(&byte),
     }
-}
-
-/// Whether a token has more than a few different characters: `xxxx` is a gap.
-fn is_varied(token: &str) -> bool {
-    const DISTINCT_MIN: usize = 6;
-    token.bytes().collect::<std::collections::BTreeSet<u8>>().len() >= DISTINCT_MIN
-}
-
-fn is_web_token(line: &str) -> bool {
-    const HEADER: &str = "eyJ";
-    line.match_indices(HEADER).any(|(at, _)| {
-        let rest = line.get(at..).unwrap_or_default();
-        let run = rest.bytes().take_while(|byte| is_allowed(*byte, Allowed::Dotted)).count();
-        let parts: Vec<&str> = rest.get(..run).unwrap_or_default().split('.').collect();
-        matches!(parts.as_slice(), [header, claims, signature]
-            if header.len() >= 15 && claims.starts_with(HEADER) && claims.len() >= 15 && signature.len() >= 20)
-    })
 }
 
 #[cfg(test)]
@@ -158,7 +222,7 @@ mod tests {
             (&line, "#   MIIEpAIBAAKCAQEA", true),
             (&whole, "", true),
         ] {
-            assert_eq!(find(line, next).is_some(), expected, "{line} {next}");
+            assert_eq!(Finder::default().find(line, next).is_some(), expected, "{line} {next}");
         }
     }
 
@@ -191,10 +255,49 @@ mod tests {
             ("plain: text".to_owned(), None),
         ] {
             assert_eq!(
-                find(&line, "  MIIEpAIBAAKCAQEA").map(|secret| secret.what),
+                Finder::default().find(&line, "  MIIEpAIBAAKCAQEA").map(|secret| secret.what),
                 expected,
                 "{line}"
             );
+        }
+    }
+
+    #[test]
+    fn decoys_do_not_hide_a_token() {
+        let letters = "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zAcDfGhJkLmNpQ";
+        let token = ["glpat-", &letters[..24]].concat();
+        let web = [
+            "eyJhbGciOiJIUzI1NiJ9.",
+            "eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P",
+        ]
+        .concat();
+        for (line, expected) in [
+            (format!("glpat-xxxxxxxxxxxxxxxxxxxxxxxx {token}"), true),
+            (format!("glpat-example-{token}"), true),
+            (format!("glpat-{token}-example"), false),
+            (format!("{}{web}", "eyJ.".repeat(10)), true),
+            (format!("{web}.{}", "eyJ.".repeat(10)), false),
+        ] {
+            assert_eq!(Finder::default().find(&line, "").is_some(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_looked_at_once_for_each_shape() {
+        for (repeated, end) in [
+            ("glpat-", "example"),
+            ("eyJ", ""),
+            ("eyJ.", ""),
+            ("sk-ant-", "example"),
+            ("AKIA", ""),
+        ] {
+            let looks = |count: usize| {
+                let mut finder = Finder::default();
+                finder.find(&format!("{}{end}", repeated.repeat(count)), "");
+                finder.looks
+            };
+            let (one, two) = (looks(10_000), looks(20_000));
+            assert!(two <= 2 * one + 100, "{repeated}: {one} looks, {two} at a line twice as long");
         }
     }
 }
