@@ -17,7 +17,7 @@ fn with(kind: u8, at: usize, field: &[u8]) -> Vec<u8> {
 }
 
 pub(super) fn all() -> Vec<Shape> {
-    [sound(), kinds(), chains(), records(), names(), numbers(), ends()]
+    [sound(), kinds(), types(), chains(), records(), names(), numbers(), ends()]
         .into_iter()
         .flatten()
         .collect()
@@ -88,6 +88,11 @@ fn kinds() -> Vec<Shape> {
         Shape::refused("an old folder with content", "tar-content", with_content(b"a/d/", 0)),
         Shape::refused("a file that ends in a slash", "tar-slash", archive(&[file(b"a/x/", b"1")])),
         Shape::refused(
+            "an old folder with another name",
+            "tar-slash",
+            archive(&[gnu(b'L', b"name"), Header::new(b"a/", 0, 0).block()]),
+        ),
+        Shape::refused(
             "a file whose mode says folder",
             "tar-mode",
             archive(&[with(b'0', 100, b"0040644\0")]),
@@ -107,6 +112,12 @@ fn kinds() -> Vec<Shape> {
             "tar-mode",
             archive(&[with(b'0', 100, b"1040644\0")]),
         ),
+    ]);
+    shapes
+}
+
+fn types() -> Vec<Shape> {
+    vec![
         Shape::refused(
             "extended header of Solaris",
             "tar-type",
@@ -134,8 +145,7 @@ fn kinds() -> Vec<Shape> {
                 file(b"a", b"0\n"),
             ]),
         ),
-    ]);
-    shapes
+    ]
 }
 
 fn chains() -> Vec<Shape> {
