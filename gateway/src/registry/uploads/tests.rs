@@ -38,11 +38,7 @@ struct World {
 
 impl World {
     async fn begin(config: Config) -> Self {
-        // What is proven here is order; whether the disk keeps what was synced is proven elsewhere.
-        let folder = match Path::new("/dev/shm").is_dir() {
-            true => tempfile::tempdir_in("/dev/shm").unwrap(),
-            false => tempfile::tempdir().unwrap(),
-        };
+        let folder = Slow::folder();
         let disk = Slow::new();
         let registry = open(folder.path(), &disk, config).await;
         Self { folder, disk, registry }

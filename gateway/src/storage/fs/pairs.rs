@@ -55,7 +55,7 @@ fn run(operation: Operation, files: &Files, upload: &str) -> Result<(), StorageE
 
 /// Runs two operations, of which the first pauses after so many steps. Returns whether it came to pause.
 fn overlap(first: Operation, second: Operation, steps: usize, synced: bool) -> bool {
-    let (folder, slow) = (tempfile::tempdir().unwrap(), Slow::new());
+    let (folder, slow) = (Slow::folder(), Slow::new());
     let files = Files::open(folder.path(), Arc::new(slow.clone())).unwrap();
     let upload = files.begin().unwrap();
     files.write_part(&upload, 0, &[Bytes::from_static(CONTENT)]).unwrap();

@@ -1,7 +1,7 @@
 //! Bodies of services.
 
 use super::*;
-use crate::registry::{Change, Publication, Staged};
+use crate::registry::{Blob, Change, Publication, Staged};
 
 #[tokio::test]
 async fn a_spooled_body_is_gone_with_its_last_handle() {
@@ -22,53 +22,51 @@ async fn a_spooled_body_is_gone_with_its_last_handle() {
     assert_eq!(world.uploads(), BTreeSet::new());
 }
 
+/// A manifest that names the whole as its layer, of a size that may be wrong.
+fn manifest(size: usize) -> (String, Bytes) {
+    let layer = format!(
+        r#"{{"mediaType":"application/octet-stream","digest":"{}","size":{size}}}"#,
+        whole()
+    );
+    let config = format!(
+        r#"{{"mediaType":"application/vnd.oci.empty.v1+json","digest":"{}","size":2,"data":"e30="}}"#,
+        Digest::sha256(b"{}")
+    );
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let text = format!(r#"{{"schemaVersion":2,"mediaType":"{kind}","config":{config},"layers":[{layer}]}}"#);
+    (kind.to_owned(), Bytes::from(text))
+}
+
+/// Publishes a body as a whole, a part of it, and bytes of a plugin.
+pub(super) async fn publish(registry: &Registry, body: &Blob, size: usize) -> Result<(), RegistryError> {
+    let part = |offset: usize, length: usize| {
+        let digest = Digest::sha256(&WHOLE[offset..offset + length]);
+        let (source, offset, length) = (body.clone(), offset as u64, length as u64);
+        (digest, Staged::Part { source, offset, length })
+    };
+    let (media_type, manifest) = manifest(size);
+    let publication = Publication {
+        repository: repository(),
+        tags: Vec::new(),
+        media_type,
+        manifest,
+        blobs: vec![
+            (Digest::sha256(b"{}"), Staged::Bytes(Bytes::from_static(b"{}"))),
+            part(3, 9),
+            part(0, WHOLE.len()),
+        ],
+    };
+    let done = registry.carry_out(&caller(), vec![Change::Publish(publication)]).await;
+    done.map(|_| ())
+}
+
 #[tokio::test]
 async fn a_body_that_is_published_becomes_content_and_goes_where_the_publication_is_refused() {
     let world = World::begin(Config::default()).await;
-    let manifest = |size: usize| {
-        let layer = format!(
-            r#"{{"mediaType":"application/octet-stream","digest":"{}","size":{size}}}"#,
-            whole()
-        );
-        let config = format!(
-            r#"{{"mediaType":"application/vnd.oci.empty.v1+json","digest":"{}","size":2,"data":"e30="}}"#,
-            Digest::sha256(b"{}")
-        );
-        let kind = "application/vnd.oci.image.manifest.v1+json";
-        let text = format!(r#"{{"schemaVersion":2,"mediaType":"{kind}","config":{config},"layers":[{layer}]}}"#);
-        (kind.to_owned(), Bytes::from(text))
-    };
     for size in [WHOLE.len() + 1, WHOLE.len()] {
         let body = world.registry.spool(chunk(None, WHOLE).body, 1_000).await.unwrap();
-        let (media_type, manifest) = manifest(size);
-        let (part, source) = (Digest::sha256(&WHOLE[3..12]), body.clone());
-        let publication = Publication {
-            repository: repository(),
-            tags: Vec::new(),
-            media_type,
-            manifest,
-            blobs: vec![
-                (Digest::sha256(b"{}"), Staged::Bytes(Bytes::from_static(b"{}"))),
-                (
-                    part,
-                    Staged::Part {
-                        source: source.clone(),
-                        offset: 3,
-                        length: 9,
-                    },
-                ),
-                (
-                    whole(),
-                    Staged::Part {
-                        source,
-                        offset: 0,
-                        length: WHOLE.len() as u64,
-                    },
-                ),
-            ],
-        };
-        let done = world.registry.carry_out(&caller(), vec![Change::Publish(publication)]).await;
-        assert_eq!(done.is_ok(), size == WHOLE.len(), "{:?}", done.err());
+        let done = publish(&world.registry, &body, size).await;
+        assert_eq!(done.is_ok(), size == WHOLE.len(), "{done:?}");
         // Whoever words the refusal may still read the body.
         assert_eq!(body.read_at(0..4).await.unwrap(), WHOLE[..4]);
         drop(body);

@@ -124,6 +124,53 @@ async fn a_disk_that_fails_at_any_step_costs_nothing_that_was_there() {
     }
 }
 
+/// Lets the metadata refuse every link, or take them again.
+fn links(world: &World, taken: bool) {
+    let metadata = rusqlite::Connection::open(world.folder.path().join("metadata/metadata.sqlite")).unwrap();
+    let sql = match taken {
+        true => "DROP TRIGGER no_link",
+        false => "CREATE TRIGGER no_link BEFORE INSERT ON links BEGIN SELECT RAISE(ABORT, 'no'); END",
+    };
+    metadata.execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn content_that_cannot_be_linked_is_given_back_or_belongs_to_its_session() {
+    let world = World::begin(Config::default()).await;
+    let (empty, open, idle) = (world.session(0).await, world.session(HELD).await, world.session(HELD).await);
+    links(&world, false);
+    let (caller, repository) = (caller(), repository());
+    let mut small = chunk(None, WHOLE);
+    small.length = Some(WHOLE.len() as u64);
+    let failed = [
+        world.registry.put_blob(&caller, &repository, &whole(), small).await,
+        world
+            .registry
+            .put_blob(&caller, &repository, &whole(), chunk(None, WHOLE))
+            .await,
+        world.finish(&empty, &whole(), None, WHOLE).await,
+    ];
+    for failed in failed {
+        assert!(matches!(failed, Err(RegistryError::Metadata(_))), "{failed:?}");
+        assert_eq!(world.content(), BTreeSet::new());
+    }
+    // What a session holds stays with it, wherever it has come to lie.
+    for id in [&open, &idle] {
+        let failed = world.finish(id, &whole(), None, rest()).await;
+        assert!(matches!(failed, Err(RegistryError::Metadata(_))), "{failed:?}");
+    }
+    let other = world.finish(&empty, &whole(), None, WHOLE).await;
+    assert!(matches!(other, Err(RegistryError::Metadata(_))), "{other:?}");
+    assert_eq!(world.content(), BTreeSet::from([whole()]));
+    links(&world, true);
+    // The one is given up, and the content is the other's still.
+    let upload = world.registry.metadata().unfinished_upload(&idle).unwrap().unwrap();
+    assert!(world.registry.expire(&upload, u64::MAX).await.unwrap());
+    assert_eq!(world.content(), BTreeSet::from([whole()]));
+    world.finish(&open, &whole(), None, rest()).await.unwrap();
+    assert!(world.holds(&whole()) && world.uploads().is_empty());
+}
+
 #[tokio::test]
 async fn the_last_request_can_be_repeated_after_a_restart() {
     for held in [0, HELD] {

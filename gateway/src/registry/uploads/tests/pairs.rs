@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How often a request that works with the same thing as another one gets its turn before the other one goes on.
+const TURNS: usize = 50;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Operation {
     /// Sends the rest.
@@ -20,9 +23,13 @@ enum Operation {
     Push,
     /// Pushes the same content at one go.
     PushSmall,
+    /// Publishes the same content as the body of a service's request.
+    Publish,
+    /// Tries to, and is refused.
+    PublishWrong,
 }
 
-const OPERATIONS: [Operation; 9] = [
+const OPERATIONS: [Operation; 11] = [
     Operation::Append,
     Operation::Finish,
     Operation::FinishOther,
@@ -32,6 +39,8 @@ const OPERATIONS: [Operation; 9] = [
     Operation::Expire,
     Operation::Push,
     Operation::PushSmall,
+    Operation::Publish,
+    Operation::PublishWrong,
 ];
 
 async fn run(operation: Operation, registry: Registry, id: String, held: usize) -> Result<(), RegistryError> {
@@ -60,6 +69,11 @@ async fn run(operation: Operation, registry: Registry, id: String, held: usize) 
             let mut chunk = chunk(None, WHOLE);
             chunk.length = Some(WHOLE.len() as u64);
             registry.put_blob(&caller, &repository, &whole(), chunk).await
+        }
+        Operation::Publish | Operation::PublishWrong => {
+            let body = registry.spool(chunk(None, WHOLE).body, 1_000).await?;
+            let wrong = usize::from(operation == Operation::PublishWrong);
+            bodies::publish(&registry, &body, WHOLE.len() + wrong).await
         }
     }
 }
@@ -99,7 +113,10 @@ impl Meeting {
         }
         if let Some(second) = self.second {
             let second = tokio::spawn(run(second, world.registry.clone(), id.clone(), self.held));
-            while paused && !second.is_finished() && !world.is_met(&id) {
+            // Where both work with the same thing, the second may have to wait for the first; else it comes to its end.
+            let mut turns = TURNS;
+            while paused && !second.is_finished() && turns > 0 {
+                turns -= usize::from(world.is_met(&id));
                 tokio::task::yield_now().await;
             }
             world.disk.release();
@@ -158,10 +175,9 @@ impl Meeting {
 }
 
 impl World {
-    /// Says whether two work with the session, or with what it becomes: one of them then waits for the other, or need not.
+    /// Says whether two work with the session, or with some content.
     fn is_met(&self, id: &str) -> bool {
-        let pinned = |digest: &Digest| self.registry.pins.users(digest) > 1;
-        self.registry.sessions.users(id) > 1 || pinned(&whole()) || pinned(&Digest::of(Algorithm::Sha512, WHOLE))
+        self.registry.sessions.users(id) > 1 || self.registry.pins.is_shared()
     }
 }
 
