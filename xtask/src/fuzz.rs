@@ -16,7 +16,7 @@ pub(crate) struct Options {
     /// How long to go on, in all.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Only this format: tar, zip, gzip, json.
+    /// Only this format; of a name that is none, all formats are told.
     #[arg(long)]
     format: Option<String>,
     /// Reads one input again from a file that an earlier run wrote.

@@ -69,6 +69,42 @@ fn what_was_once_found_is_read_in_one_way() {
 }
 
 #[test]
+fn a_difference_is_made_small_and_can_be_replayed() {
+    // A reader that takes no notice of what is in an array sees something else in every array that is not empty.
+    let careless = Format {
+        name: "json",
+        generate: formats::json::generate,
+        read: |input| match serde_json::from_slice(input) {
+            Ok(serde_json::Value::Array(_)) => Ok(serde_json::json!({ "whole": [] })),
+            _ => Err("no array".to_owned()),
+        },
+    };
+    let folder = std::env::temp_dir().join(format!("portolan-fuzz-small-{}", std::process::id()));
+    let plan = Plan {
+        oracle: oracle(),
+        seed: 1,
+        time: Duration::MAX,
+        inputs: 500,
+        folder: folder.clone(),
+    };
+    let tally = run(&plan, &careless).unwrap();
+    let inputs: Vec<Vec<u8>> = (tally.differences.iter())
+        .map(|path| text::read(&fs::read_to_string(path).unwrap()).unwrap())
+        .collect();
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(!inputs.is_empty());
+    for input in inputs {
+        let shown = String::from_utf8_lossy(&input).into_owned();
+        assert!(
+            input.len() <= 3 + 2,
+            "{shown} is not as small as an array of one digit can be"
+        );
+        let again = compare(&careless, &mut Oracle::start(&plan.oracle).unwrap(), &input).unwrap();
+        assert!(matches!(again, Outcome::Difference(_)), "{shown}: {again:?}");
+    }
+}
+
+#[test]
 fn the_first_seeds_find_no_difference() {
     for format in formats::ALL {
         let plan = Plan {
