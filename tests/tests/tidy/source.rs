@@ -1,6 +1,7 @@
 //! The files of the repository.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
 };
@@ -20,9 +21,12 @@ impl Source {
         self.text.get(..end).unwrap_or_default()
     }
 
-    /// Says whether the whole file is a module of unit tests.
+    /// Says whether the whole file is a module of unit tests, or one of the files below it.
     pub(crate) fn is_test(&self) -> bool {
-        self.path.file_stem().is_some_and(|stem| stem == "tests" || stem == "suite")
+        let names = ["tests", "suite"];
+        let is_below = |part: &OsStr| names.iter().any(|name| part == *name);
+        let inside = self.path.iter().skip_while(|part| *part != "src").any(is_below);
+        inside || self.path.file_stem().is_some_and(is_below)
     }
 }
 
