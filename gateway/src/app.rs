@@ -109,6 +109,7 @@ impl App {
         let (stop, stopped) = watch::channel(false);
         let background = vec![
             tokio::spawn(registry.clone().run_jobs(stopped.clone())),
+            tokio::spawn(registry.clone().run_planning(stopped.clone())),
             tokio::spawn(expire_uploads(registry, stopped.clone())),
         ];
         let server = tokio::spawn(server.serve(gateway.clone(), stopped));

@@ -10,6 +10,7 @@ mod checkpoints;
 mod columns;
 mod command;
 mod entry;
+mod job;
 mod read;
 mod readers;
 mod record;
@@ -22,11 +23,12 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 pub use command::{
-    Applied, Backfill, Command, Edge, EdgeKind, EndedUpload, EntryUpdate, Judged, PutManifest, Refused, SaveUpload, ScanUpdate,
+    Applied, Command, Edge, EdgeKind, EndedUpload, EntryUpdate, Judged, PutManifest, Refused, SaveUpload, ScanUpdate,
 };
+pub use job::{Claimed, Job, JobCount, JobEnd, JobKind, Plan, PlanCursor, Turn};
 pub use record::{
-    ArtifactRecord, Entry, EntryItem, Finding, FindingLocation, FindingSource, Job, JobKind, ManifestHead, ManifestRecord,
-    Opinion, ReferenceRecord, ReferrerRecord, Related, Stamp, UnfinishedUpload, UnfinishedUploads, UploadProgress, UploadRecord,
+    ArtifactRecord, Entry, EntryItem, Finding, FindingLocation, FindingSource, ManifestHead, ManifestRecord, Opinion,
+    ReferenceRecord, ReferrerRecord, Related, Stamp, UnfinishedUpload, UnfinishedUploads, UploadProgress, UploadRecord,
 };
 
 use self::{checkpoints::Checkpoints, readers::Readers, reserve::Reserve, schema::Location, writer::Writer};

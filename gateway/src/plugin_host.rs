@@ -46,7 +46,7 @@ use self::{
     plugin::Plugin,
     results::Results,
     set::PluginSet,
-    threads::{Busy, Threads},
+    threads::{Busy, Lane, Threads},
 };
 use crate::registry::{CodeHashes, RegistryError, Stamp};
 
@@ -219,16 +219,36 @@ impl PluginHost {
         *self.set.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
     }
 
-    /// Runs a job in a fresh instance of a plugin. The capability is charged where the instance cannot even be made.
+    /// Runs a job that somebody waits for in a fresh instance of a plugin. The capability is charged where the instance cannot even be made.
     async fn on_thread<T: Send + 'static>(
         &self,
         plugin: &Arc<Plugin>,
         capability: Capability,
         job: impl FnOnce(&mut Session) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
+        self.in_lane(Lane::Front, plugin, capability, job).await
+    }
+
+    /// Runs a job that nobody waits for, as [`PluginHost::on_thread`] does.
+    async fn in_background<T: Send + 'static>(
+        &self,
+        plugin: &Arc<Plugin>,
+        capability: Capability,
+        job: impl FnOnce(&mut Session) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.in_lane(Lane::Back, plugin, capability, job).await
+    }
+
+    async fn in_lane<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        plugin: &Arc<Plugin>,
+        capability: Capability,
+        job: impl FnOnce(&mut Session) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
         let this = plugin.clone();
         let job = move |clock, runtime| job(&mut Session::begin(this, capability, clock, runtime)?);
-        let done = self.threads.run(plugin.limits.call_time_max, job).await;
+        let done = self.threads.run(lane, plugin.limits.call_time_max, job).await;
         done.unwrap_or_else(|busy| {
             plugin
                 .meter

@@ -40,8 +40,9 @@ use crate::{
 pub use code_hashes::CodeHashes;
 pub use config::{Config, MissingReferences};
 pub use error::RegistryError;
-pub use hooks::{Artifact, HookError, Hooks, Judgement, NoHooks, Push, Rejection, Remark, Scanned};
+pub use hooks::{Artifact, HookError, Hooks, Judgement, NoHooks, Owner, Push, Rejection, Remark, Scanned};
 pub use incoming::{Body, BodyError, Chunk, PART_BYTES};
+pub use jobs::{JobCounts, JobStatus};
 pub use manifests::{ManifestPush, Pushed};
 pub use publish::{Change, Publication, Staged};
 pub use reader::{Blob, EntryCursor, Reader};
@@ -51,8 +52,8 @@ pub use uploads::UploadState;
 
 /// What plugins say is kept by the metadata; those who implement [`Hooks`] name it from here.
 pub use crate::metadata::{
-    ArtifactRecord, Backfill, Entry, EntryItem, Finding, FindingLocation, Judged, ManifestHead, ManifestRecord, Opinion,
-    ReferenceRecord, ReferrerRecord, Related, Stamp,
+    ArtifactRecord, Entry, EntryItem, Finding, FindingLocation, Judged, ManifestHead, ManifestRecord, Opinion, ReferenceRecord,
+    ReferrerRecord, Related, Stamp,
 };
 
 /// Writes to the registry. Cheap to clone.
@@ -69,7 +70,9 @@ pub struct Shared {
     pins: content::Pins,
     tasks: tasks::Tasks,
     probe: ready::Probe,
+    jobs: jobs::Counts,
     jobs_wake: Notify,
+    plan_wake: Notify,
 }
 
 impl Deref for Registry {
@@ -93,7 +96,9 @@ impl Registry {
             pins: content::Pins::default(),
             tasks: tasks::Tasks::default(),
             probe: ready::Probe::default(),
+            jobs: jobs::Counts::new(),
             jobs_wake: Notify::new(),
+            plan_wake: Notify::new(),
         }))
     }
 

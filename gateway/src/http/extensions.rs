@@ -55,12 +55,16 @@ pub(super) fn plugins(call: &Call<'_>) -> Answer {
 
 /// `GET /v2/_portolan/plugins/{name}`
 pub(super) fn plugin(call: &Call<'_>, name: &str) -> Answer {
-    match call.gateway.plugins.plugin(name) {
-        Some(plugin) => Ok(json(&json!(plugin))),
-        None => Err(HttpError::not_found(
+    let Some(plugin) = call.gateway.plugins.plugin(name) else {
+        return Err(HttpError::not_found(
             "there is no plugin of this name; /v2/_portolan/plugins lists all",
-        )),
+        ));
+    };
+    let mut shown = json!(plugin);
+    if let Some(members) = shown.as_object_mut() {
+        members.insert("jobs".to_owned(), json!(call.gateway.registry.jobs_of(name)?));
     }
+    Ok(json(&shown))
 }
 
 /// `GET /v2/_portolan/search?q=&type=`

@@ -48,6 +48,7 @@ pub(super) fn metrics(call: &Call<'_>) -> Answer {
         text.push_str(&lost_lines(log.lost()));
     }
     text.push_str(&call.gateway.plugins.metrics_text());
+    text.push_str(&call.gateway.registry.jobs_metrics_text());
     text.push_str("# EOF\n");
     Ok(answer(
         200,

@@ -162,9 +162,10 @@ impl<'a> Writing<'a> {
             Command::All(commands) => self.all(commands),
             Command::PutEntry(update) => self.put_entry(&update),
             Command::PutScan(update) => self.put_scan(&update),
-            Command::ClaimJob { now } => self.claim_job(now),
-            Command::EndJob { job, again } => self.end_job(&job, again),
-            Command::Backfill(backfill) => self.backfill(&backfill),
+            Command::ClaimJob { now, after } => self.claim_job(now, after.as_ref()),
+            Command::RenewJob { id, now } => self.renew_job(id, now),
+            Command::EndJob { id, end } => self.end_job(id, end),
+            Command::Plan(plan) => self.plan_page(&plan),
             Command::PutCode { component, engine, code } => self.put_code(&component, &engine, &code),
             Command::PluginsChanged { set } => self.plugins_changed(&set),
         }

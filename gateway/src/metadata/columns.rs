@@ -111,3 +111,14 @@ pub(super) fn read_upload_state(row: &Row<'_>, first: usize) -> rusqlite::Result
         other => Err(rusqlite::Error::IntegralValueOutOfRange(first, other)),
     }
 }
+
+/// Says whether an error is about what a row holds: reading it again would say the same.
+pub(super) fn is_unreadable(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..)
+    )
+}

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use super::record::{Entry, Finding, Job, Opinion, Stamp};
+use super::{
+    job::{Claimed, JobEnd, Plan, Turn},
+    record::{Entry, Finding, Opinion, Stamp},
+};
 use crate::oci::{Algorithm, Digest, MediaType, Repository, Tag};
 
 /// One write. It happens as a whole or not at all.
@@ -85,20 +88,30 @@ pub enum Command {
     /// Stores what a scan found, in place of what an earlier scan found, together with the referrer that shows it to OCI clients. Nothing
     /// happens where the artifact is gone.
     PutScan(Box<ScanUpdate>),
-    /// Takes the next due job for a minute and returns it as [`Applied::Job`].
+    /// Takes a due job for a minute and returns it as [`Applied::Claimed`]: the oldest of the next queue that has one.
     ClaimJob {
         /// The time now, in seconds since 1970.
         now: u64,
+        /// The queue that was served last.
+        after: Option<Turn>,
     },
-    /// Ends a job: it is removed, or, with a time, tried again then and marked with the error.
+    /// Keeps a claimed job for another minute.
+    RenewJob {
+        /// The job.
+        id: i64,
+        /// The time now, in seconds since 1970.
+        now: u64,
+    },
+    /// Ends a claimed job. Nothing happens where it was planned anew or is gone.
     EndJob {
         /// The job.
-        job: Job,
-        /// When to try again, in seconds since 1970, and why.
-        again: Option<(u64, String)>,
+        id: i64,
+        /// How it ends.
+        end: JobEnd,
     },
-    /// Plans index and scan jobs for artifacts that a plugin claims and another plugin, or none, or an older one, has looked at.
-    Backfill(Backfill),
+    /// Plans jobs for a page of artifacts from before, and remembers how far this has come. What is done or planned by the same version is
+    /// left out. Refused with [`Refused::Moved`] where another set of plugins is active.
+    Plan(Plan),
     /// Remembers the hash of the machine code that was compiled from a component.
     PutCode {
         /// The digest of the component.
@@ -108,7 +121,7 @@ pub enum Command {
         /// The digest of the machine code.
         code: Digest,
     },
-    /// Moves the revision of everything: another set of plugins or settings is active.
+    /// Moves the revision of everything: another set of plugins or settings is active. The artifacts from before are to be looked at anew.
     PluginsChanged {
         /// A word that differs between sets.
         set: String,
@@ -217,6 +230,8 @@ pub struct Judged {
     pub failure: Option<String>,
     /// Whether a scan is to be planned.
     pub scan: bool,
+    /// Whether an index job is to be planned, because the plugin could not be asked now.
+    pub index: bool,
 }
 
 /// What `index` said of an artifact that was stored before.
@@ -226,7 +241,7 @@ pub struct EntryUpdate {
     pub repository: Repository,
     /// The digest of the manifest.
     pub digest: Digest,
-    /// What the plugin says. Its `scan` is not looked at.
+    /// What the plugin says. Its `scan` and `index` are not looked at.
     pub judged: Judged,
 }
 
@@ -248,21 +263,6 @@ pub struct ScanUpdate {
     pub referrer: Option<Box<PutManifest>>,
 }
 
-/// Which artifacts a newly active plugin has to look at.
-#[derive(Debug, Clone)]
-pub struct Backfill {
-    /// The plugin.
-    pub stamp: Stamp,
-    /// Types it claims exactly.
-    pub types: Vec<String>,
-    /// Beginnings of types it claims by pattern.
-    pub type_prefixes: Vec<String>,
-    /// Whether index jobs are to be planned.
-    pub index: bool,
-    /// Whether scan jobs are to be planned.
-    pub scan: bool,
-}
-
 impl Command {
     /// Says whether the command makes nothing larger. Such commands are carried out where the disk is full: deletions, and what a start
     /// needs so that there is somebody to delete.
@@ -274,7 +274,9 @@ impl Command {
             | Self::DeleteManifest { .. }
             | Self::DeleteTag { .. }
             | Self::PluginsChanged { .. }
-            | Self::EndJob { again: None, .. } => true,
+            | Self::EndJob {
+                end: JobEnd::Removed, ..
+            } => true,
             Self::All(commands) => commands.iter().all(Self::frees),
             _ => false,
         }
@@ -290,10 +292,8 @@ pub enum Applied {
     Existed,
     /// The size of the blob that was mounted.
     Mounted(u64),
-    /// The job that was claimed, if one is due.
-    Job(Option<Job>),
-    /// How many jobs were planned.
-    Planned(u64),
+    /// What was found when a job was asked for.
+    Claimed(Claimed),
     /// How many rows were forgotten.
     Forgotten(u64),
 }

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod entries;
+mod jobs;
 mod lists;
 mod manifests;
 mod others;
@@ -13,6 +14,7 @@ pub(super) fn statements() -> Vec<&'static str> {
     let all = [
         artifacts::STATEMENTS,
         entries::STATEMENTS,
+        jobs::STATEMENTS,
         lists::STATEMENTS,
         manifests::STATEMENTS,
         others::STATEMENTS,

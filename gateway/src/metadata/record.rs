@@ -253,29 +253,3 @@ pub struct Related {
     /// The manifest.
     pub head: ManifestHead,
 }
-
-/// What a job does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum JobKind {
-    /// Ask the indexer.
-    Index,
-    /// Ask the scanner.
-    Scan,
-}
-
-/// Something to be done for an artifact, at least once.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Job {
-    /// The row.
-    pub id: i64,
-    /// What to do.
-    pub kind: JobKind,
-    /// The repository.
-    pub repository: Repository,
-    /// The digest of the manifest.
-    pub digest: Digest,
-    /// The plugin for which it was planned.
-    pub plugin: String,
-    /// How often it was begun before.
-    pub attempts: u32,
-}

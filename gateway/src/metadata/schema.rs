@@ -14,10 +14,11 @@ use super::MetadataError;
 /// The file inside the data folder.
 const FILE: &str = "metadata.sqlite";
 /// One script for each step from a schema version to the next. Scripts that were released are never changed.
-const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
 ];
 /// How long to wait for another process that writes to the same database.
 const BUSY: Duration = Duration::from_secs(10);
@@ -126,7 +127,7 @@ fn set_up(connection: &Connection, pragmas: &str) -> rusqlite::Result<()> {
 }
 
 /// Runs the scripts that the database has not seen yet, each with its version in one transaction.
-fn migrate(connection: &Connection, found: i64) -> rusqlite::Result<()> {
+pub(super) fn migrate(connection: &Connection, found: i64) -> rusqlite::Result<()> {
     for (version, script) in (1_i64..).zip(MIGRATIONS).skip_while(|(version, _)| *version <= found) {
         let transaction = connection.unchecked_transaction()?;
         transaction.execute_batch(script)?;

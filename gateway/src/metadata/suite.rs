@@ -13,8 +13,8 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::{
-    Applied, Backfill, Command, Edge, EdgeKind, Entry, EntryUpdate, Finding, Job, JobKind, Judged, Metadata, MetadataError,
-    Opinion, PutManifest, ReferrerRecord, Refused, ScanUpdate, Stamp,
+    Applied, Claimed, Command, Edge, EdgeKind, Entry, EntryUpdate, Finding, Job, JobCount, JobEnd, JobKind, Judged, Metadata,
+    MetadataError, Opinion, Plan, PlanCursor, PutManifest, ReferrerRecord, Refused, ScanUpdate, Stamp, Turn,
 };
 use crate::oci::{Digest, MediaType, Reference, Repository, Tag};
 
@@ -84,6 +84,7 @@ fn judged(title: &str, stamp: Stamp) -> Judged {
         findings: vec![finding("thing/one")],
         failure: None,
         scan: false,
+        index: false,
     }
 }
 

@@ -34,8 +34,12 @@ pub(super) enum Failure {
     },
     /// A trap, a limit, an answer that breaks the contract: it would happen again.
     Failed(String),
+    /// It took too long. Most likely it would again, but it may also be the machine that was slow.
+    Time(String),
     /// The gateway could not do its part: it may work later.
     Later(String),
+    /// The call could not even be begun.
+    Busy(String),
 }
 
 /// A component that is linked and ready to be instantiated.
@@ -349,8 +353,8 @@ impl Failure {
     fn outcome(&self) -> Outcome {
         match self {
             Self::Guest { .. } => Outcome::Error,
-            Self::Failed(_) => Outcome::Failed,
-            Self::Later(_) => Outcome::Unavailable,
+            Self::Failed(_) | Self::Time(_) => Outcome::Failed,
+            Self::Later(_) | Self::Busy(_) => Outcome::Unavailable,
         }
     }
 }
@@ -380,6 +384,7 @@ fn failure(error: &wasmtime::Error, state: &State) -> Failure {
     if let Some(fault) = error.downcast_ref::<Fault>() {
         return match fault {
             Fault::Storage => Failure::Later(fault.to_string()),
+            Fault::Time(_) => Failure::Time(fault.to_string()),
             _ => Failure::Failed(fault.to_string()),
         };
     }

@@ -14,7 +14,8 @@ use super::{
 use crate::{
     oci::Tag,
     registry::{
-        Artifact, Entry, Finding, HookError, Hooks, Judged, Judgement, Opinion, Push, Reader, Rejection, Remark, Scanned,
+        Artifact, Entry, Finding, HookError, Hooks, Judged, Judgement, Opinion, Owner, Push, Reader, Rejection, Remark, Scanned,
+        Stamp,
     },
 };
 
@@ -42,16 +43,16 @@ impl Hooks for PluginHost {
         let several = claimants.len() > 1;
         let (mut opinions, mut remarks) = (Vec::new(), Vec::new());
         for (plugin, artifact_type) in &claimants {
-            let (opinion, admitted) = self.opinion(plugin, artifact_type, &push, reader.clone()).await?;
+            let (opinion, admitted, again) = self.opinion(plugin, artifact_type, &push, reader.clone()).await?;
             let said = admitted.into_iter().chain(opinion.findings.iter().cloned());
             remarks.extend(said.map(|finding| Remark {
                 plugin: several.then(|| plugin.name.to_string()),
                 finding,
             }));
-            opinions.push(opinion);
+            opinions.push((opinion, again));
         }
         let mut opinions = opinions.into_iter();
-        let Some(((owner, _), own)) = claimants.first().zip(opinions.next()) else {
+        let Some(((owner, _), (own, again))) = claimants.first().zip(opinions.next()) else {
             return Ok(None);
         };
         let judged = Judged {
@@ -61,17 +62,33 @@ impl Hooks for PluginHost {
             findings: own.findings,
             failure: own.failure,
             scan: owner.can(Capability::Scan),
+            index: again,
         };
         Ok(Some(Judgement {
             judged,
-            opinions: opinions.collect(),
+            opinions: opinions.map(|(opinion, _)| opinion).collect(),
             remarks,
         }))
     }
 
-    async fn index(&self, artifact: Artifact, reader: Reader) -> Result<Judged, HookError> {
-        let (plugin, artifact_type) = self.claimant(&artifact).ok_or(HookError::NoPlugin)?;
-        let content = self.on_thread(&plugin, Capability::Index, move |session| {
+    fn owner(&self, candidates: &[String]) -> Option<Owner> {
+        let set = self.set();
+        let (plugin, artifact_type) = set.dispatch(candidates.iter().map(String::as_str))?;
+        Some(Owner {
+            stamp: plugin.stamp.clone(),
+            artifact_type: artifact_type.to_owned(),
+            index: plugin.can(Capability::Validate) || plugin.can(Capability::Index),
+            scan: plugin.can(Capability::Scan),
+        })
+    }
+
+    fn jobs_at_once(&self) -> usize {
+        self.threads.background_max()
+    }
+
+    async fn index(&self, stamp: &Stamp, artifact: Artifact, reader: Reader) -> Result<Judged, HookError> {
+        let (plugin, artifact_type) = self.planned_for(stamp, &artifact)?;
+        let content = self.in_background(&plugin, Capability::Index, move |session| {
             let handle = session.plugin().handle(artifact, reader);
             look(session, &handle, false)
         });
@@ -83,15 +100,16 @@ impl Hooks for PluginHost {
             findings: content.findings,
             failure: None,
             scan: plugin.can(Capability::Scan),
+            index: false,
         })
     }
 
-    async fn scan(&self, artifact: Artifact, reader: Reader) -> Result<Scanned, HookError> {
-        let (plugin, _) = self.claimant(&artifact).ok_or(HookError::NoPlugin)?;
+    async fn scan(&self, stamp: &Stamp, artifact: Artifact, reader: Reader) -> Result<Scanned, HookError> {
+        let (plugin, _) = self.planned_for(stamp, &artifact)?;
         if !plugin.can(Capability::Scan) {
             return Err(HookError::NoPlugin);
         }
-        let scanned = self.on_thread(&plugin, Capability::Scan, move |session| {
+        let scanned = self.in_background(&plugin, Capability::Scan, move |session| {
             let artifact = session.plugin().handle(artifact, reader);
             session.scan(artifact)
         });
@@ -112,6 +130,12 @@ impl PluginHost {
         Some((plugin.clone(), candidate.to_owned()))
     }
 
+    /// Returns the plugin that is asked about an artifact, where it is still the one that a job was planned for.
+    fn planned_for(&self, stamp: &Stamp, artifact: &Artifact) -> Result<(Arc<Plugin>, String), HookError> {
+        let claimant = self.claimant(artifact).filter(|(plugin, _)| plugin.stamp == *stamp);
+        claimant.ok_or(HookError::NoPlugin)
+    }
+
     /// Returns every plugin that has a say in whether an artifact may be pushed. The first is the one that is asked about it later.
     fn claimants(&self, artifact: &Artifact) -> Vec<(Arc<Plugin>, String)> {
         let set = self.set();
@@ -121,14 +145,15 @@ impl PluginHost {
             .collect()
     }
 
-    /// Lets one plugin judge a push. Returns what it says of the content, and what it found for the tags.
+    /// Lets one plugin judge a push. Returns what it says of the content, what it found for the tags, and whether it could not be asked now and should
+    /// be asked again.
     async fn opinion(
         &self,
         plugin: &Arc<Plugin>,
         artifact_type: &str,
         push: &Push,
         reader: Reader,
-    ) -> Result<(Opinion, Vec<Finding>), Rejection> {
+    ) -> Result<(Opinion, Vec<Finding>, bool), Rejection> {
         let opinion = |content: Content, failure| Opinion {
             stamp: plugin.stamp.clone(),
             artifact_type: artifact_type.to_owned(),
@@ -137,7 +162,7 @@ impl PluginHost {
             failure,
         };
         match self.judging(plugin, artifact_type, push, reader).await {
-            Ok(Judging::Accepted { content, admitted }) => Ok((opinion(content, None), admitted)),
+            Ok(Judging::Accepted { content, admitted }) => Ok((opinion(content, None), admitted, false)),
             Ok(Judging::Refused { tag, findings }) => Err(Rejection::Refused {
                 plugin: plugin.name.to_string(),
                 tag,
@@ -146,7 +171,8 @@ impl PluginHost {
             Err(failure) if plugin.failure == FailurePolicy::Open => {
                 let reason = failure.to_string();
                 tracing::warn!(plugin = &*plugin.name, reason, "a push is stored although its plugin failed");
-                Ok((opinion(Content::default(), Some(reason)), Vec::new()))
+                let passing = matches!(failure, Failure::Time(_) | Failure::Later(_) | Failure::Busy(_));
+                Ok((opinion(Content::default(), Some(reason)), Vec::new(), passing))
             }
             Err(failure) => Err(failure.into_rejection(plugin)),
         }
@@ -194,7 +220,7 @@ impl PluginHost {
         match job.await {
             Ok(judging) => judging,
             Err(failure) => {
-                if let Failure::Failed(reason) = &failure {
+                if let Failure::Failed(reason) | Failure::Time(reason) = &failure {
                     self.results.remember_failure(key, reason);
                 }
                 Err(failure)
@@ -275,7 +301,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Guest { code, message } => write!(f, "it could not do this: {message} ({code})"),
-            Self::Failed(reason) | Self::Later(reason) => f.write_str(reason),
+            Self::Failed(reason) | Self::Time(reason) | Self::Later(reason) | Self::Busy(reason) => f.write_str(reason),
         }
     }
 }
@@ -284,19 +310,20 @@ impl Failure {
     fn into_rejection(self, plugin: &Plugin) -> Rejection {
         let (plugin, reason) = (plugin.name.to_string(), self.to_string());
         match self {
-            Self::Later(_) => Rejection::Unavailable {
+            Self::Later(_) | Self::Busy(_) => Rejection::Unavailable {
                 plugin,
                 reason,
                 retry_after_seconds: RETRY_AFTER_SECONDS,
             },
-            Self::Guest { .. } | Self::Failed(_) => Rejection::Failed { plugin, reason },
+            Self::Guest { .. } | Self::Failed(_) | Self::Time(_) => Rejection::Failed { plugin, reason },
         }
     }
 
     fn into_hook_error(self, plugin: &Plugin) -> HookError {
         let (plugin, reason) = (plugin.name.to_string(), self.to_string());
         match self {
-            Self::Later(_) => HookError::Later { plugin, reason },
+            Self::Busy(_) => HookError::Busy { plugin, reason },
+            Self::Later(_) | Self::Time(_) => HookError::Later { plugin, reason },
             Self::Guest { .. } | Self::Failed(_) => HookError::Failed { plugin, reason },
         }
     }
@@ -304,6 +331,9 @@ impl Failure {
 
 impl From<Busy> for Failure {
     fn from(busy: Busy) -> Self {
-        Self::Later(busy.to_string())
+        match busy {
+            Busy::Full | Busy::Waited => Self::Busy(busy.to_string()),
+            Busy::Blocked | Busy::Broken => Self::Later(busy.to_string()),
+        }
     }
 }

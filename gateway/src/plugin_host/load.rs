@@ -20,6 +20,7 @@ use super::{
     plugin::{Parts, Plugin, PluginState, PluginStatus},
     set::PluginSet,
     spec::{self, Spec},
+    threads::Lane,
 };
 use crate::{
     oci::Digest,
@@ -54,8 +55,8 @@ impl From<String> for Aside {
 }
 
 impl PluginHost {
-    /// Loads every `*.wasm` of the configured folder, by file name, puts them in the place of all that were loaded before, and has the artifacts
-    /// looked at that were stored before a plugin came.
+    /// Loads every `*.wasm` of the configured folder, by file name, puts them in the place of all that were loaded before, and tells the
+    /// registry, which has the artifacts looked at that were stored before a plugin came.
     ///
     /// # Errors
     /// Fails where the folder cannot be read or the metadata fails. A plugin that cannot be used is quarantined instead.
@@ -68,18 +69,9 @@ impl PluginHost {
         for path in files {
             self.arrive(&path, &mut set).await;
         }
-        self.replace(set.clone());
-        registry.plugins_changed(set.word()).await?;
-        for plugin in set.active() {
-            let jobs = registry.backfill(plugin.backfill()).await?;
-            if jobs > 0 {
-                tracing::info!(
-                    plugin = &*plugin.name,
-                    jobs,
-                    "artifacts that were stored before are looked at again"
-                );
-            }
-        }
+        let word = set.word();
+        self.replace(set);
+        registry.plugins_changed(word).await?;
         Ok(())
     }
 
@@ -137,14 +129,14 @@ impl PluginHost {
         let guest = Guest::link(&self.engine, &component, &outline.capabilities, outline.wasi);
         let guest = guest.map_err(|error| format!("it does not fit the contract: {error:#}"))?;
         let (limits, file) = (self.config.limits, Arc::from(received.file.as_str()));
-        let described = self.threads.run(limits.call_time_max, move |clock, runtime| {
+        let described = self.threads.run(Lane::Front, limits.call_time_max, move |clock, runtime| {
             let text = guest.describe(&file, &limits, clock, runtime);
             (guest, text)
         });
         let (guest, text) = described.await.map_err(|busy| busy.to_string())?;
         let text = text.map_err(|failure| match failure {
-            Failure::Failed(reason) | Failure::Later(reason) => format!("describe failed: {reason}"),
             Failure::Guest { message, .. } => message,
+            failure => format!("describe failed: {failure}"),
         })?;
         Ok(Described {
             guest,

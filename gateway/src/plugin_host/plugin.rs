@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     oci::Digest,
-    registry::{Artifact, Backfill, Reader, Stamp},
+    registry::{Artifact, Reader, Stamp},
 };
 
 /// A plugin that is active.
@@ -214,21 +214,6 @@ impl Plugin {
             reader,
             depth: 0,
             sealed: false,
-        }
-    }
-
-    /// Returns what has to be done for artifacts that were stored before the plugin came.
-    pub(super) fn backfill(&self) -> Backfill {
-        let claims = || self.spec.claims.iter();
-        Backfill {
-            stamp: self.stamp.clone(),
-            types: claims()
-                .filter(|claim| claim.prefix().is_none())
-                .map(|claim| claim.artifact_type.clone())
-                .collect(),
-            type_prefixes: claims().filter_map(|claim| claim.prefix().map(str::to_owned)).collect(),
-            index: self.can(Capability::Validate) || self.can(Capability::Index),
-            scan: self.can(Capability::Scan),
         }
     }
 

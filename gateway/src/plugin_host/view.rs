@@ -133,7 +133,7 @@ impl PluginHost {
                 Ok(kept)
             }
             Err(failure) => {
-                if let Failure::Failed(reason) = &failure {
+                if let Failure::Failed(reason) | Failure::Time(reason) = &failure {
                     self.results.remember_failure(key, reason);
                 }
                 Err(failure.into_call_error(plugin))
@@ -190,8 +190,8 @@ impl Failure {
         let plugin = plugin.name.to_string();
         match self {
             Self::Guest { code, message } => CallError::Guest { code, message },
-            Self::Failed(reason) => CallError::Failed { plugin, reason },
-            Self::Later(reason) => CallError::Unavailable {
+            Self::Failed(reason) | Self::Time(reason) => CallError::Failed { plugin, reason },
+            Self::Later(reason) | Self::Busy(reason) => CallError::Unavailable {
                 plugin,
                 reason,
                 retry_after_seconds: RETRY_AFTER_SECONDS,

@@ -92,7 +92,7 @@ pub enum Rejection {
 /// Why a job could not be done.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum HookError {
-    /// No active plugin claims the artifact or has the capability. There is nothing to do.
+    /// The version of the plugin that it was planned for is not asked about the artifact any more. There is nothing to do.
     #[error("no active plugin does this for the artifact")]
     NoPlugin,
     /// The plugin failed on this artifact and would fail again.
@@ -103,14 +103,35 @@ pub enum HookError {
         /// What happened.
         reason: String,
     },
-    /// It could work later: storage trouble, a full queue.
-    #[error("plugin {plugin} cannot be asked now: {reason}")]
+    /// It failed and may not fail again: storage trouble, a call that took too long.
+    #[error("plugin {plugin} could not do it: {reason}")]
     Later {
         /// The plugin.
         plugin: String,
         /// What happened.
         reason: String,
     },
+    /// It could not even be begun: a full queue, no free thread.
+    #[error("plugin {plugin} cannot be asked now: {reason}")]
+    Busy {
+        /// The plugin.
+        plugin: String,
+        /// What it waits for.
+        reason: String,
+    },
+}
+
+/// Who is asked about artifacts with some candidates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Owner {
+    /// The plugin, its version and its settings.
+    pub stamp: Stamp,
+    /// The candidate that met its claim.
+    pub artifact_type: String,
+    /// Whether it has something to do when an artifact is indexed.
+    pub index: bool,
+    /// Whether it scans.
+    pub scan: bool,
 }
 
 /// What a scan found.
@@ -134,11 +155,17 @@ pub trait Hooks: Send + Sync + 'static {
     /// Says why the push may not proceed. Nothing may be stored then.
     async fn judge(&self, push: Push, reader: Reader) -> Result<Option<Judgement>, Rejection>;
 
-    /// Validates and indexes an artifact that was stored before the plugin came. What validation finds is kept; the artifact stays.
-    async fn index(&self, artifact: Artifact, reader: Reader) -> Result<Judged, HookError>;
+    /// Says who is asked about artifacts with these candidates, the strongest first.
+    fn owner(&self, candidates: &[String]) -> Option<Owner>;
 
-    /// Scans an artifact that is stored.
-    async fn scan(&self, artifact: Artifact, reader: Reader) -> Result<Scanned, HookError>;
+    /// Returns how many jobs may run at once.
+    fn jobs_at_once(&self) -> usize;
+
+    /// Has a stored artifact validated and indexed by one version of a plugin. What validation finds is kept; the artifact stays.
+    async fn index(&self, stamp: &Stamp, artifact: Artifact, reader: Reader) -> Result<Judged, HookError>;
+
+    /// Has a stored artifact scanned by one version of a plugin.
+    async fn scan(&self, stamp: &Stamp, artifact: Artifact, reader: Reader) -> Result<Scanned, HookError>;
 }
 
 /// Nobody knows any type: every push is stored generically.
@@ -151,11 +178,19 @@ impl Hooks for NoHooks {
         Ok(None)
     }
 
-    async fn index(&self, _: Artifact, _: Reader) -> Result<Judged, HookError> {
+    fn owner(&self, _: &[String]) -> Option<Owner> {
+        None
+    }
+
+    fn jobs_at_once(&self) -> usize {
+        1
+    }
+
+    async fn index(&self, _: &Stamp, _: Artifact, _: Reader) -> Result<Judged, HookError> {
         Err(HookError::NoPlugin)
     }
 
-    async fn scan(&self, _: Artifact, _: Reader) -> Result<Scanned, HookError> {
+    async fn scan(&self, _: &Stamp, _: Artifact, _: Reader) -> Result<Scanned, HookError> {
         Err(HookError::NoPlugin)
     }
 }

@@ -64,10 +64,10 @@ impl Registry {
             tags: command.tags.clone(),
             remarks,
         };
-        let scan = command.judged.as_ref().is_some_and(|judged| judged.scan);
+        let jobs = command.judged.as_ref().is_some_and(|judged| judged.scan || judged.index);
         let applied = self.metadata().apply(Command::PutManifest(Box::new(command))).await;
         applied.map_err(|error| RegistryError::of(error, repository))?;
-        if scan {
+        if jobs {
             self.jobs_wake.notify_one();
         }
         Ok(pushed)

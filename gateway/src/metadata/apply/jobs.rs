@@ -1,113 +1,167 @@
-//! Jobs: planned with what makes them necessary, claimed for a while, ended.
+//! Jobs: planned with what makes them necessary, claimed in turns for a while, ended.
+//!
+//! No row can stop the others: one that cannot be read, or whose artifact is gone, is removed by whoever meets it.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::{Abort, Writing};
 use crate::metadata::{
-    Applied, Backfill, Job, JobKind,
-    columns::{job_kind, parsed, read_job_kind, signed},
+    Applied, Claimed, Job, JobEnd, JobKind, Plan, Refused, Stamp, Turn,
+    columns::{is_unreadable, job_kind, parsed, read_job_kind, signed, stamp},
 };
 
-/// How long a claimed job belongs to whoever claimed it.
+/// How long a claimed job belongs to whoever claimed it, or renewed it last.
 const LEASE_SECONDS: u64 = 60;
 
-const PLANNED: &str = "SELECT 1 FROM jobs WHERE artifact_id = ?1 AND kind = ?2 AND stamp_id = ?3";
+const PLANNED: &str = "SELECT 1 FROM jobs WHERE artifact_id = ?1 AND plugin = ?2 AND kind = ?3 AND stamp_id = ?4";
+const INDEXED: &str = "SELECT 1 FROM judgements WHERE artifact_id = ?1 AND stamp_id = ?2 AND failure IS NULL";
 const SCANNED: &str = "SELECT 1 FROM scans WHERE artifact_id = ?1 AND stamp_id = ?2";
 // A job that was planned for another version is replaced by a new row, which the end of the old one does not touch.
-const PLAN: &str = "INSERT OR REPLACE INTO jobs (artifact_id, kind, stamp_id, due, attempts) VALUES (?1, ?2, ?3, ?4, 0)";
-const DUE: &str = "SELECT j.id, j.kind, r.name, a.digest, s.plugin, j.attempts
-    FROM (SELECT id, kind, artifact_id, stamp_id, attempts FROM jobs WHERE due <= ?1 ORDER BY due, id LIMIT 1) j
-    JOIN artifacts a ON a.id = j.artifact_id JOIN repositories r ON r.id = a.repository_id JOIN stamps s ON s.id = j.stamp_id";
-const CLAIM: &str = "UPDATE jobs SET due = ?2, attempts = attempts + 1 WHERE id = ?1";
+const FORGET: &str = "DELETE FROM jobs WHERE artifact_id = ?1 AND plugin = ?2 AND kind = ?3";
+const PLAN: &str = "INSERT INTO jobs (artifact_id, plugin, kind, stamp_id, backlog, planned, due, tries, waits)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0)";
+const NEXT_TURN: &str = "SELECT plugin, backlog FROM jobs WHERE (plugin, backlog) > (?1, ?2) ORDER BY plugin, backlog LIMIT 1";
+const DUE: &str = "SELECT id FROM jobs WHERE plugin = ?1 AND backlog = ?2 AND due <= ?3 ORDER BY due, id LIMIT 1";
+const CLAIM: &str = "UPDATE jobs SET due = ?2, tries = tries + 1 WHERE id = ?1";
+const JOB: &str = "SELECT r.name, a.digest, s.plugin, s.component, s.settings, j.kind, j.backlog, j.tries, j.waits, j.error
+    FROM jobs j JOIN artifacts a ON a.id = j.artifact_id JOIN repositories r ON r.id = a.repository_id JOIN stamps s ON s.id = j.stamp_id
+    WHERE j.id = ?1";
+const RENEW: &str = "UPDATE jobs SET due = ?2 WHERE id = ?1";
 const END: &str = "DELETE FROM jobs WHERE id = ?1";
-const RETRY: &str = "UPDATE jobs SET due = ?2, error = ?3 WHERE id = ?1";
-const CLAIMED_TYPE: &str = "SELECT artifact_id FROM candidates WHERE type = ?1";
-const CLAIMED_PREFIX: &str = "SELECT artifact_id FROM candidates WHERE type >= ?1 AND type < ?2";
-const JUDGED: &str = "SELECT 1 FROM judgements WHERE artifact_id = ?1 AND stamp_id = ?2";
+const AGAIN: &str = "UPDATE jobs SET due = ?2, error = ?3 WHERE id = ?1";
+const PUT_OFF: &str = "UPDATE jobs SET due = ?2, error = ?3, tries = max(tries - 1, 0), waits = waits + 1 WHERE id = ?1";
+const ARTIFACT: &str = "SELECT 1 FROM artifacts WHERE id = ?1";
+const PLANNED_UNTIL: &str = "UPDATE plugin_set SET planned_type = ?2, planned_artifact = ?3 WHERE id = 1 AND word = ?1";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     PLANNED,
+    INDEXED,
     SCANNED,
+    FORGET,
     PLAN,
+    NEXT_TURN,
     DUE,
     CLAIM,
+    JOB,
+    RENEW,
     END,
-    RETRY,
-    CLAIMED_TYPE,
-    CLAIMED_PREFIX,
-    JUDGED,
+    AGAIN,
+    PUT_OFF,
+    ARTIFACT,
+    PLANNED_UNTIL,
 ];
 
 impl Writing<'_> {
-    /// Plans a job unless the same one is planned, or a scan by the same version is done. Returns whether it was planned.
-    pub(super) fn plan(&mut self, artifact: i64, kind: JobKind, stamp: i64, due: u64) -> rusqlite::Result<bool> {
+    /// Plans a job unless the same one is planned or done by the same version.
+    pub(super) fn plan(&mut self, artifact: i64, kind: JobKind, stamp: &Stamp, backlog: bool, now: u64) -> rusqlite::Result<()> {
+        let (stamp_id, key) = (self.stamp(stamp)?, params![artifact, stamp.plugin, job_kind(kind)]);
         let done = match kind {
-            JobKind::Index => self.exists(JUDGED, [artifact, stamp])?,
-            JobKind::Scan => self.exists(SCANNED, [artifact, stamp])?,
+            JobKind::Index => INDEXED,
+            JobKind::Scan => SCANNED,
         };
-        if done || self.exists(PLANNED, params![artifact, job_kind(kind), stamp])? {
-            return Ok(false);
+        if self.exists(done, [artifact, stamp_id])?
+            || self.exists(PLANNED, params![artifact, stamp.plugin, job_kind(kind), stamp_id])?
+        {
+            return Ok(());
         }
-        self.execute(PLAN, params![artifact, job_kind(kind), stamp, signed(due)])?;
-        Ok(true)
+        self.execute(FORGET, key)?;
+        let row = params![artifact, stamp.plugin, job_kind(kind), stamp_id, backlog, signed(now)];
+        self.execute(PLAN, row)?;
+        Ok(())
     }
 
-    pub(super) fn claim_job(&mut self, now: u64) -> Result<Applied, Abort> {
-        let due = self.row(DUE, [signed(now)], |row| {
-            Ok(Job {
-                id: row.get(0)?,
-                kind: read_job_kind(row, 1)?,
-                repository: parsed(row, 2)?,
-                digest: parsed(row, 3)?,
-                plugin: row.get(4)?,
-                attempts: row.get(5)?,
-            })
-        })?;
-        if let Some(job) = &due {
-            self.execute(CLAIM, params![job.id, signed(now.saturating_add(LEASE_SECONDS))])?;
+    pub(super) fn plan_page(&mut self, plan: &Plan) -> Result<Applied, Abort> {
+        let until = params![plan.set, plan.until.artifact_type, plan.until.artifact];
+        if self.execute(PLANNED_UNTIL, until)? == 0 {
+            return Err(Refused::Moved.into());
         }
-        Ok(Applied::Job(due))
-    }
-
-    pub(super) fn end_job(&mut self, job: &Job, again: Option<(u64, String)>) -> Result<Applied, Abort> {
-        match again {
-            None => self.execute(END, [job.id])?,
-            Some((due, error)) => self.execute(RETRY, params![job.id, signed(due), error])?,
+        let Some((stamp, kinds)) = &plan.jobs else {
+            return Ok(Applied::Done);
         };
+        for &artifact in &plan.artifacts {
+            // It may have been deleted since the page was read.
+            if self.exists(ARTIFACT, [artifact])? {
+                for &kind in kinds {
+                    self.plan(artifact, kind, stamp, true, plan.now)?;
+                }
+            }
+        }
         Ok(Applied::Done)
     }
 
-    pub(super) fn backfill(&mut self, backfill: &Backfill) -> Result<Applied, Abort> {
-        let stamp = self.stamp(&backfill.stamp)?;
-        let mut planned = 0;
-        for artifact in self.claimed(backfill)? {
-            let kinds = [(backfill.index, JobKind::Index), (backfill.scan, JobKind::Scan)];
-            for (_, kind) in kinds.into_iter().filter(|(wanted, _)| *wanted) {
-                planned += u64::from(self.plan(artifact, kind, stamp, 0)?);
+    /// Goes round the queues once, beginning behind the one that was served last, and takes the oldest job of the first that has one due.
+    pub(super) fn claim_job(&mut self, now: u64, after: Option<&Turn>) -> Result<Applied, Abort> {
+        let (mut last, mut round) = (after.cloned(), after.is_none());
+        loop {
+            let Some(turn) = self.next_turn(last.as_ref())? else {
+                if round {
+                    return Ok(Applied::Claimed(Claimed::Nothing));
+                }
+                (last, round) = (None, true);
+                continue;
+            };
+            if round && after.is_some_and(|after| turn > *after) {
+                return Ok(Applied::Claimed(Claimed::Nothing));
             }
+            if let Some(id) = self.row(DUE, params![turn.plugin, turn.backlog, signed(now)], |row| row.get(0))? {
+                return Ok(Applied::Claimed(self.take(id, turn, now)?));
+            }
+            last = Some(turn);
         }
-        Ok(Applied::Planned(planned))
     }
 
-    /// Returns the artifacts of which the plugin claims a candidate, in the order in which they were pushed.
-    fn claimed(&self, backfill: &Backfill) -> rusqlite::Result<Vec<i64>> {
-        let mut claimed = Vec::new();
-        for kind in &backfill.types {
-            let mut statement = self.connection.prepare_cached(CLAIMED_TYPE)?;
-            for artifact in statement.query_map([kind], |row| row.get(0))? {
-                claimed.push(artifact?);
-            }
-        }
-        for prefix in &backfill.type_prefixes {
-            let mut statement = self.connection.prepare_cached(CLAIMED_PREFIX)?;
-            // No text that begins with the prefix goes on with the last character of all.
-            for artifact in statement.query_map([prefix, &format!("{prefix}{}", char::MAX)], |row| row.get(0))? {
-                claimed.push(artifact?);
-            }
-        }
-        claimed.sort_unstable();
-        claimed.dedup();
-        Ok(claimed)
+    fn next_turn(&self, after: Option<&Turn>) -> rusqlite::Result<Option<Turn>> {
+        let (plugin, backlog) = after.map_or(("", -1), |turn| (turn.plugin.as_str(), i64::from(turn.backlog)));
+        self.row(NEXT_TURN, params![plugin, backlog], |row| {
+            Ok(Turn {
+                plugin: row.get(0)?,
+                backlog: row.get::<_, i64>(1)? != 0,
+            })
+        })
+    }
+
+    /// Begins a lease. What cannot be read now could never be, and would be the oldest for ever.
+    fn take(&mut self, id: i64, turn: Turn, now: u64) -> rusqlite::Result<Claimed> {
+        self.execute(CLAIM, params![id, signed(now.saturating_add(LEASE_SECONDS))])?;
+        let reason = match self.job(id) {
+            Ok(Some(job)) => return Ok(Claimed::Job(Box::new(job))),
+            Ok(None) => "its artifact or its plugin is not stored any more".to_owned(),
+            Err(error) if is_unreadable(&error) => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        self.execute(END, [id])?;
+        Ok(Claimed::Removed { turn, reason })
+    }
+
+    fn job(&self, id: i64) -> rusqlite::Result<Option<Job>> {
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Job {
+                id,
+                repository: parsed(row, 0)?,
+                digest: parsed(row, 1)?,
+                stamp: stamp(row, 2)?,
+                kind: read_job_kind(row, 5)?,
+                backlog: row.get::<_, i64>(6)? != 0,
+                tries: row.get(7)?,
+                waits: row.get(8)?,
+                error: row.get(9)?,
+            })
+        };
+        self.connection.prepare_cached(JOB)?.query_row([id], read).optional()
+    }
+
+    pub(super) fn renew_job(&mut self, id: i64, now: u64) -> Result<Applied, Abort> {
+        self.execute(RENEW, params![id, signed(now.saturating_add(LEASE_SECONDS))])?;
+        Ok(Applied::Done)
+    }
+
+    pub(super) fn end_job(&mut self, id: i64, end: JobEnd) -> Result<Applied, Abort> {
+        match end {
+            JobEnd::Removed => self.execute(END, [id])?,
+            JobEnd::Again { due, error } => self.execute(AGAIN, params![id, signed(due), error])?,
+            JobEnd::PutOff { due, reason } => self.execute(PUT_OFF, params![id, signed(due), reason])?,
+        };
+        Ok(Applied::Done)
     }
 }

@@ -62,9 +62,10 @@ impl Writing<'_> {
         if let Some(judged) = &put.judged {
             self.judge(artifact, &put.repository, &put.digest, judged)?;
             self.put_opinions(artifact, &put.opinions)?;
-            if judged.scan {
-                let stamp = self.stamp(&judged.stamp)?;
-                self.plan(artifact, JobKind::Scan, stamp, put.now)?;
+            for (wanted, kind) in [(judged.index, JobKind::Index), (judged.scan, JobKind::Scan)] {
+                if wanted {
+                    self.plan(artifact, kind, &judged.stamp, false, put.now)?;
+                }
             }
         }
         self.changed(&put.repository);

@@ -10,7 +10,8 @@ use crate::{
 
 const PUT_CODE: &str = "INSERT OR REPLACE INTO codes (component, engine, code) VALUES (?1, ?2, ?3)";
 const SET_PLUGINS: &str = "INSERT INTO plugin_set (id, word, generation) VALUES (1, ?1, 1)
-    ON CONFLICT (id) DO UPDATE SET word = excluded.word, generation = generation + 1 WHERE word <> excluded.word";
+    ON CONFLICT (id) DO UPDATE SET word = excluded.word, generation = generation + 1, planned_type = '', planned_artifact = 0
+    WHERE word <> excluded.word";
 const PROBE: &str = "INSERT OR REPLACE INTO probe (id, at) VALUES (1, ?1)";
 
 #[cfg(test)]

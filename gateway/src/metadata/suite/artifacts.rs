@@ -208,7 +208,11 @@ async fn a_deletion_takes_everything_along_that_belongs_to_the_manifest() {
         (left[0].artifact_type.as_deref(), left[0].annotations.as_str()),
         (Some("x/signature"), "{\"by\":\"me\"}")
     );
-    assert_eq!(db.done(Command::ClaimJob { now: 10_000 }).await, Applied::Job(None));
+    let (now, after) = (10_000, None);
+    assert_eq!(
+        db.done(Command::ClaimJob { now, after }).await,
+        Applied::Claimed(Claimed::Nothing)
+    );
     db.done(delete("a", "index")).await;
     db.done(delete("a", "signature")).await;
     assert_eq!((referrers().len(), parents().len()), (0, 0));
@@ -249,14 +253,11 @@ async fn a_scan_replaces_the_one_before_and_leaves_what_clients_pushed() {
     db.done(put_scan("n", "late")).await;
     assert!(!db.sees("a", "late") && referrers("n").len() == 1);
     // What the gateway attached is for no plugin.
-    let backfill = Backfill {
-        stamp: stamp("late", "1"),
-        types: vec![],
-        type_prefixes: vec![String::new()],
-        index: true,
-        scan: false,
+    let cursor = PlanCursor {
+        artifact_type: "application/vnd.example.thing".into(),
+        artifact: 0,
     };
-    assert_eq!(db.done(Command::Backfill(backfill)).await, Applied::Planned(2));
+    assert_eq!(db.metadata.candidates(&cursor, 10).unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -1,81 +1,134 @@
-//! Jobs are done at least once, by one at a time.
+//! Jobs are done at least once, by one at a time, in turns, and none stops another.
 
 use super::*;
 
-fn backfill(stamp: Stamp) -> Command {
-    Command::Backfill(Backfill {
-        stamp,
-        types: vec!["application/vnd.example.other".into(), "application/vnd.example.thing".into()],
-        type_prefixes: Vec::new(),
-        index: true,
-        scan: true,
+const THING: &str = "application/vnd.example.thing";
+const OTHER: &str = "application/vnd.example.other";
+
+fn turn(plugin: &str, backlog: bool) -> Turn {
+    Turn {
+        plugin: plugin.into(),
+        backlog,
+    }
+}
+
+/// A page of artifacts for a plugin that indexes and scans, up to a cursor.
+fn page(plugin: Stamp, artifacts: &[i64], until: (&str, i64)) -> Command {
+    Command::Plan(Plan {
+        set: "set".into(),
+        jobs: Some((plugin, vec![JobKind::Index, JobKind::Scan])),
+        artifacts: artifacts.to_vec(),
+        until: cursor(until),
+        now: 500,
     })
 }
 
+fn cursor((artifact_type, artifact): (&str, i64)) -> PlanCursor {
+    PlanCursor {
+        artifact_type: artifact_type.into(),
+        artifact,
+    }
+}
+
 impl Database {
-    async fn claim(&self, now: u64) -> Option<Job> {
-        match self.done(Command::ClaimJob { now }).await {
-            Applied::Job(job) => job,
+    async fn claimed(&self, now: u64, after: Option<Turn>) -> Claimed {
+        match self.done(Command::ClaimJob { now, after }).await {
+            Applied::Claimed(claimed) => claimed,
             other => panic!("{other:?}"),
         }
     }
 
-    async fn end(&self, job: Job, again: Option<u64>) {
-        let again = again.map(|due| (due, "no luck".to_owned()));
-        self.done(Command::EndJob { job, again }).await;
+    async fn claim(&self, now: u64) -> Option<Job> {
+        match self.claimed(now, None).await {
+            Claimed::Job(job) => Some(*job),
+            Claimed::Nothing => None,
+            other @ Claimed::Removed { .. } => panic!("{other:?}"),
+        }
+    }
+
+    async fn end(&self, job: &Job, end: JobEnd) {
+        self.done(Command::EndJob { id: job.id, end }).await;
+    }
+
+    /// Pushes a manifest that a plugin is to scan.
+    async fn put_scanned(&self, content: &str, plugin: Stamp, now: u64) {
+        let judged = Judged {
+            scan: true,
+            ..judged("web", plugin)
+        };
+        let put = PutManifest {
+            judged: Some(judged),
+            now,
+            ..manifest("a", content, &[])
+        };
+        self.put(put).await;
+    }
+
+    fn sql(&self, sql: &str) {
+        let file = self.folder.path().join("metadata.sqlite");
+        rusqlite::Connection::open(file).unwrap().execute_batch(sql).unwrap();
+    }
+
+    /// Returns plugin, kind, depth and the time of the oldest.
+    fn counts(&self) -> Vec<(String, JobKind, u64, Option<u64>)> {
+        let counts = self.metadata.job_counts().unwrap();
+        let fields = |count: JobCount| (count.plugin, count.kind, count.depth, count.oldest);
+        counts.into_iter().map(fields).collect()
+    }
+
+    async fn set(&self, set: &str) {
+        self.done(Command::PluginsChanged { set: set.into() }).await;
     }
 }
 
 #[tokio::test]
-async fn a_job_belongs_to_one_worker_for_a_minute() {
+async fn a_job_belongs_to_one_worker_for_a_minute_or_longer_where_it_is_renewed() {
     let db = database();
-    let said = Judged {
-        scan: true,
-        ..judged("web", stamp("thing", "1"))
-    };
-    let put = PutManifest {
-        judged: Some(said),
-        ..manifest("a", "m", &["v"])
-    };
-    db.put(put.clone()).await;
+    db.put_scanned("m", stamp("thing", "1"), 1_000).await;
     assert_eq!(db.claim(999).await, None);
     let job = db.claim(1_000).await.unwrap();
     assert_eq!(
         (job.kind, job.repository.as_str(), &job.digest),
         (JobKind::Scan, "a", &digest("m"))
     );
-    assert_eq!((job.plugin.as_str(), job.attempts), ("thing", 0));
+    assert_eq!((&job.stamp, job.backlog, job.tries), (&stamp("thing", "1"), false, 1));
     assert_eq!(db.claim(1_059).await, None);
-    let job = db.claim(1_060).await.unwrap();
-    assert_eq!(job.attempts, 1);
-    db.end(job, Some(1_200)).await;
+    db.done(Command::RenewJob { id: job.id, now: 1_040 }).await;
+    assert_eq!(db.claim(1_099).await, None);
+    assert_eq!(db.claim(1_100).await.unwrap().tries, 2);
+}
+
+#[tokio::test]
+async fn a_try_counts_and_being_put_off_does_not() {
+    let db = database();
+    db.put_scanned("m", stamp("thing", "1"), 1_000).await;
+    let mut job = db.claim(1_000).await.unwrap();
+    for waits in 1..=20 {
+        let (due, reason) = (1_000, "no thread is free".into());
+        db.end(&job, JobEnd::PutOff { due, reason }).await;
+        job = db.claim(1_000).await.unwrap();
+        assert_eq!((job.tries, job.waits), (1, waits));
+    }
+    let (due, error) = (1_200, "no luck".into());
+    db.end(&job, JobEnd::Again { due, error }).await;
     assert_eq!(db.claim(1_199).await, None);
     let job = db.claim(1_200).await.unwrap();
-    assert_eq!(job.attempts, 2);
+    assert_eq!((job.tries, job.waits, job.error.as_deref()), (2, 20, Some("no luck")));
     // The same push again plans nothing while the scan is planned, and nothing after it is done.
-    db.put(put.clone()).await;
+    db.put_scanned("m", stamp("thing", "1"), 1_000).await;
     assert_eq!(db.claim(1_201).await, None);
     db.done(Command::PutScan(Box::new(scan("a", "m", "{}")))).await;
-    db.end(job.clone(), None).await;
-    db.end(job, None).await;
-    db.put(put).await;
+    db.end(&job, JobEnd::Removed).await;
+    db.end(&job, JobEnd::Removed).await;
+    db.put_scanned("m", stamp("thing", "1"), 1_000).await;
     assert_eq!(db.claim(9_999).await, None);
 }
 
 #[tokio::test]
-async fn the_oldest_job_that_is_due_comes_first() {
+async fn the_oldest_job_of_a_queue_that_is_due_comes_first() {
     let db = database();
     for (content, now) in [("m", 30), ("n", 10), ("o", 20)] {
-        let said = Judged {
-            scan: true,
-            ..judged("web", stamp("thing", "1"))
-        };
-        db.put(PutManifest {
-            judged: Some(said),
-            now,
-            ..manifest("a", content, &[])
-        })
-        .await;
+        db.put_scanned(content, stamp("thing", "1"), now).await;
     }
     for content in ["n", "o", "m"] {
         assert_eq!(db.claim(100).await.unwrap().digest, digest(content));
@@ -83,57 +136,187 @@ async fn the_oldest_job_that_is_due_comes_first() {
 }
 
 #[tokio::test]
-async fn a_new_plugin_is_given_what_another_or_none_has_looked_at() {
+async fn plugins_take_turns_and_so_do_their_backlogs() {
     let db = database();
+    db.set("set").await;
+    for n in 0..4 {
+        db.put(manifest("a", &format!("old {n}"), &[])).await;
+    }
+    db.done(page(stamp("b", "1"), &[1, 2, 3, 4], (THING, 4))).await;
+    for n in 0..3 {
+        db.put_scanned(&format!("a {n}"), stamp("a", "1"), 400).await;
+        db.put_scanned(&format!("b {n}"), stamp("b", "1"), 900).await;
+    }
+    let (mut turns, mut last) = (Vec::new(), None);
+    while let Claimed::Job(job) = db.claimed(1_000, last.clone()).await {
+        last = Some(job.turn());
+        turns.push((job.stamp.plugin, job.backlog));
+        if turns.len() == 12 {
+            break;
+        }
+    }
+    // Although those of `a` are older, and the backlog of `b` older than what was pushed later.
+    let rounds = [("a", false), ("b", false), ("b", true)].repeat(3);
+    let rest = [("b", true)].repeat(3);
+    let expected: Vec<_> = rounds
+        .into_iter()
+        .chain(rest)
+        .map(|(name, backlog)| (name.to_owned(), backlog))
+        .collect();
+    assert_eq!(turns, expected);
+}
+
+#[tokio::test]
+async fn rows_that_nobody_can_do_stop_nobody() {
+    let db = database();
+    for n in 0..12 {
+        db.put_scanned(&format!("poison {n}"), stamp("thing", "1"), 10).await;
+    }
+    db.put_scanned("sound", stamp("thing", "1"), 20).await;
+    // A kind of a newer gateway, a name and a digest that are none, an artifact and a plugin that are gone, a count that is none.
+    db.sql(
+        "UPDATE jobs SET kind = 7 WHERE id IN (1, 2); UPDATE jobs SET tries = -9 WHERE id IN (3, 4);
+        UPDATE artifacts SET digest = 'poison' || id WHERE id IN (5, 6); DELETE FROM artifacts WHERE id IN (7, 8);
+        INSERT INTO repositories VALUES (77, 'NOT a name'); UPDATE artifacts SET repository_id = 77 WHERE id IN (9, 10);
+        UPDATE jobs SET stamp_id = 4711 WHERE id IN (11, 12);",
+    );
+    for n in 0..12 {
+        match db.claimed(100, None).await {
+            Claimed::Removed { turn: found, reason } => assert!(found == turn("thing", false) && !reason.is_empty()),
+            other => panic!("{n}: {other:?}"),
+        }
+    }
+    assert_eq!(db.claim(100).await.unwrap().digest, digest("sound"));
+    assert_eq!(db.claim(100).await, None);
+}
+
+#[tokio::test]
+async fn jobs_are_counted_however_they_come_and_go() {
+    let db = database();
+    db.set("set").await;
+    db.put_scanned("m", stamp("thing", "1"), 300).await;
+    db.put_scanned("n", stamp("thing", "1"), 200).await;
+    let scans = |depth, oldest| ("thing".to_owned(), JobKind::Scan, depth, oldest);
+    assert_eq!(db.counts(), [scans(2, Some(200))]);
+    // Another version takes the place of the first.
+    db.done(page(stamp("thing", "2"), &[1, 2], (THING, 2))).await;
+    let indexes = ("thing".to_owned(), JobKind::Index, 2, Some(500));
+    assert_eq!(db.counts(), [indexes, scans(2, Some(500))]);
+    let job = db.claim(600).await.unwrap();
+    db.end(&job, JobEnd::Removed).await;
+    db.done(delete("a", "m")).await;
+    db.done(delete("a", "n")).await;
+    assert_eq!(db.counts(), [("thing".to_owned(), JobKind::Index, 0, None), scans(0, None)]);
+}
+
+#[tokio::test]
+async fn a_page_plans_what_this_version_has_not_done() {
+    let db = database();
+    db.set("set").await;
     db.put(manifest("a", "m", &[])).await;
     db.put(PutManifest {
         judged: Some(judged("web", stamp("thing", "1"))),
         ..manifest("b", "n", &[])
     })
     .await;
-    db.put(PutManifest {
-        candidates: vec!["x/y".into()],
-        ..manifest("c", "o", &[])
-    })
-    .await;
-    // One index job and two scans: `n` was indexed by this very version.
-    assert_eq!(db.done(backfill(stamp("thing", "1"))).await, Applied::Planned(3));
-    assert_eq!(db.done(backfill(stamp("thing", "1"))).await, Applied::Planned(0));
-    let old = db.claim(1).await.unwrap();
+    let claimed = |db: &Database| db.counts().iter().map(|count| count.2).sum::<u64>();
+    // One index job and two scans: `n` was indexed by this very version. One that is gone is left out.
+    db.done(page(stamp("thing", "1"), &[1, 2, 99], (THING, 99))).await;
+    assert_eq!(claimed(&db), 3);
+    db.done(page(stamp("thing", "1"), &[1, 2], (THING, 99))).await;
+    assert_eq!(claimed(&db), 3);
+    let old = db.claim(600).await.unwrap();
     // Another version plans all of it anew, and the end of an old job does not end a new one.
-    assert_eq!(db.done(backfill(stamp("thing", "2"))).await, Applied::Planned(4));
-    db.end(old, None).await;
-    let mut kinds = Vec::new();
-    while let Some(job) = db.claim(1).await {
-        kinds.push((job.repository.to_string(), job.kind));
-        if job.kind == JobKind::Index {
+    db.done(page(stamp("thing", "2"), &[1, 2], (THING, 99))).await;
+    db.end(&old, JobEnd::Removed).await;
+    assert_eq!(claimed(&db), 4);
+    // Another plugin has jobs of its own for the same artifacts.
+    db.done(page(stamp("other", "1"), &[1, 2], (OTHER, 99))).await;
+    assert_eq!(claimed(&db), 8);
+    let mut done = Vec::new();
+    while let Some(job) = db.claim(600).await {
+        if job.kind == JobKind::Index && job.stamp.plugin == "thing" {
             let update = EntryUpdate {
                 repository: job.repository.clone(),
                 digest: job.digest.clone(),
-                judged: judged("late", stamp("thing", "2")),
+                judged: judged("late", job.stamp.clone()),
             };
             db.done(Command::PutEntry(Box::new(update))).await;
         }
-        db.end(job, None).await;
+        db.end(&job, JobEnd::Removed).await;
+        done.push((job.stamp.plugin, job.backlog, job.tries));
     }
-    kinds.sort_by_key(|(name, kind)| (name.clone(), *kind == JobKind::Scan));
-    let expected = [
-        ("a", JobKind::Index),
-        ("a", JobKind::Scan),
-        ("b", JobKind::Index),
-        ("b", JobKind::Scan),
-    ];
-    assert_eq!(kinds, expected.map(|(name, kind)| (name.to_owned(), kind)));
+    assert_eq!(done.len(), 8);
+    assert!(done.iter().all(|(_, backlog, tries)| *backlog && *tries == 1));
     assert_eq!(db.found("late").len(), 2);
-    assert_eq!(db.done(backfill(stamp("thing", "2"))).await, Applied::Planned(2));
-    let pattern = Backfill {
-        stamp: stamp("x", "1"),
-        types: Vec::new(),
-        type_prefixes: vec!["x/".into(), "application/vnd.example.th".into()],
+    // The entries are there, and the scans that nobody stored are planned again.
+    db.done(page(stamp("thing", "2"), &[1, 2], (THING, 99))).await;
+    assert_eq!(claimed(&db), 2);
+}
+
+#[tokio::test]
+async fn an_entry_that_is_missing_only_because_the_plugin_was_busy_is_planned() {
+    let db = database();
+    let marked = Judged {
+        entry: None,
+        failure: Some("no thread for plugins became free in time".into()),
         index: true,
-        scan: false,
+        ..judged("web", stamp("thing", "1"))
     };
-    assert_eq!(db.done(Command::Backfill(pattern)).await, Applied::Planned(3));
+    db.put(PutManifest {
+        judged: Some(marked),
+        ..manifest("a", "m", &["v"])
+    })
+    .await;
+    let job = db.claim(1_000).await.unwrap();
+    assert_eq!((job.kind, job.backlog), (JobKind::Index, false));
+    let update = EntryUpdate {
+        repository: job.repository.clone(),
+        digest: job.digest.clone(),
+        judged: judged("web", stamp("thing", "1")),
+    };
+    db.done(Command::PutEntry(Box::new(update))).await;
+    db.end(&job, JobEnd::Removed).await;
+    let record = db.metadata.artifact(&repository("a"), &digest("m")).unwrap().unwrap();
+    assert!(record.entry.is_some() && record.failure.is_none());
+}
+
+#[tokio::test]
+async fn how_far_planning_came_is_remembered_for_a_set_of_plugins() {
+    let db = database();
+    assert_eq!(db.metadata.planned().unwrap(), None);
+    db.set("set").await;
+    let planned = || db.metadata.planned().unwrap().unwrap();
+    assert_eq!(planned(), ("set".to_owned(), PlanCursor::default()));
+    db.put(manifest("a", "m", &[])).await;
+    db.done(page(stamp("thing", "1"), &[1], (THING, 1))).await;
+    assert_eq!(planned(), ("set".to_owned(), cursor((THING, 1))));
+    // The same set at the next start changes nothing.
+    db.set("set").await;
+    assert_eq!(planned().1, cursor((THING, 1)));
+    // Another set begins anew, and a page for the one before is refused as a whole.
+    db.set("other").await;
+    assert_eq!(planned(), ("other".to_owned(), PlanCursor::default()));
+    assert_eq!(db.refused(page(stamp("thing", "2"), &[1], (THING, 1))).await, Refused::Moved);
+    assert_eq!(db.claim(600).await.unwrap().stamp, stamp("thing", "1"));
+}
+
+#[tokio::test]
+async fn candidates_are_read_in_pages() {
+    let db = database();
+    for content in ["m", "n", "o"] {
+        db.put(manifest("a", content, &[])).await;
+    }
+    let types = |after: &str| db.metadata.candidate_type_after(after).unwrap();
+    assert_eq!(types("").as_deref(), Some(OTHER));
+    assert_eq!(types(OTHER).as_deref(), Some(THING));
+    assert_eq!(types(THING), None);
+    db.sql("UPDATE artifacts SET candidates = 'no JSON' WHERE id = 2");
+    let page = |after, n| db.metadata.candidates(&cursor((THING, after)), n).unwrap();
+    let all = vec![THING.to_owned(), OTHER.to_owned()];
+    assert_eq!(page(0, 2), [(1, all.clone()), (2, Vec::new())]);
+    assert_eq!(page(2, 2), [(3, all)]);
+    assert_eq!(page(3, 2), []);
 }
 
 #[tokio::test]
