@@ -16,6 +16,7 @@ mod plugins {
     mod findings;
     mod fixture;
     mod hidden;
+    mod jobs;
     mod loading;
     mod machine_code;
     mod misbehaving_services;
