@@ -23,7 +23,7 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 pub use command::{
-    Applied, Command, Edge, EdgeKind, EndedUpload, EntryUpdate, Judged, PutManifest, Refused, SaveUpload, ScanUpdate,
+    Applied, Command, Edge, EdgeKind, EndedUpload, EntryUpdate, Expected, Judged, PutManifest, Refused, SaveUpload, ScanUpdate,
 };
 pub use job::{Claimed, Job, JobCount, JobEnd, JobKind, Plan, PlanCursor, Turn};
 pub use record::{

@@ -172,6 +172,7 @@ impl From<RegistryError> for HttpError {
             E::Missing { .. } => (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown),
             E::TooManyTags(_) => (StatusCode::URI_TOO_LONG, ErrorCode::ManifestInvalid),
             E::Moved(..) => (StatusCode::CONFLICT, ErrorCode::ManifestInvalid),
+            E::Unmet { .. } => (StatusCode::PRECONDITION_FAILED, ErrorCode::Denied),
             E::Denied(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
             E::Rejected(rejection) => return rejected(rejection),
             E::UploadsFull { retry_after_seconds } => {

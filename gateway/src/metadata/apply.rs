@@ -2,6 +2,7 @@
 
 mod blobs;
 mod deletions;
+mod expectations;
 mod jobs;
 mod judgements;
 mod manifests;
@@ -159,6 +160,11 @@ impl<'a> Writing<'a> {
                 tag,
                 expected,
             } => self.delete_tag(&repository, &tag, expected.as_ref()),
+            Command::Expect {
+                repository,
+                reference,
+                expected,
+            } => self.expect(repository, reference, &expected),
             Command::All(commands) => self.all(commands),
             Command::PutEntry(update) => self.put_entry(&update),
             Command::PutScan(update) => self.put_scan(&update),

@@ -6,7 +6,7 @@ use super::{
     job::{Claimed, JobEnd, Plan, Turn},
     record::{Entry, Finding, Opinion, Stamp},
 };
-use crate::oci::{Algorithm, Digest, MediaType, Repository, Tag};
+use crate::oci::{Algorithm, Digest, MediaType, Reference, Repository, Tag};
 
 /// One write. It happens as a whole or not at all.
 ///
@@ -81,6 +81,16 @@ pub enum Command {
         /// What the tag has to mean.
         expected: Option<Digest>,
     },
+    /// Changes nothing, and is refused with [`Refused::Unmet`] where a reference means something else than is expected: a condition of
+    /// the commands that stand behind it in [`Command::All`].
+    Expect {
+        /// The repository.
+        repository: Repository,
+        /// The tag or digest.
+        reference: Reference,
+        /// What it has to mean.
+        expected: Expected,
+    },
     /// Several of the others, all or nothing.
     All(Vec<Command>),
     /// Stores what `index` said of an artifact that was there before. Nothing happens where the artifact is gone.
@@ -126,6 +136,32 @@ pub enum Command {
         /// A word that differs between sets.
         set: String,
     },
+}
+
+/// What a reference has to mean. A digest means itself where its repository holds the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Anything.
+    Something,
+    /// Nothing: it does not exist.
+    Nothing,
+    /// One of these manifests.
+    OneOf(Vec<Digest>),
+    /// None of these manifests. It may mean nothing at all.
+    NoneOf(Vec<Digest>),
+}
+
+impl Expected {
+    /// Says whether this is what a reference means.
+    #[must_use]
+    pub fn holds(&self, meant: Option<&Digest>) -> bool {
+        match self {
+            Self::Something => meant.is_some(),
+            Self::Nothing => meant.is_none(),
+            Self::OneOf(digests) => meant.is_some_and(|meant| digests.contains(meant)),
+            Self::NoneOf(digests) => meant.is_none_or(|meant| !digests.contains(meant)),
+        }
+    }
 }
 
 /// How far an upload has come.
@@ -305,6 +341,15 @@ pub enum Refused {
     Absent,
     /// A tag means something else than was expected.
     Moved,
+    /// A reference means something else than [`Command::Expect`] asked for.
+    Unmet {
+        /// The repository.
+        repository: Repository,
+        /// The tag or digest.
+        reference: Reference,
+        /// What it means, if anything.
+        meant: Option<Digest>,
+    },
     /// The repository does not hold these, which a manifest names: at most the first 10.
     Missing(Vec<Digest>),
     /// The descriptor of a blob gives another size than the blob has.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::{
-    Applied, Claimed, Command, Edge, EdgeKind, Entry, EntryUpdate, Finding, Job, JobCount, JobEnd, JobKind, Judged, Metadata,
+    Applied, Claimed, Command, Edge, EdgeKind, Entry, EntryUpdate, Expected, Finding, Job, JobCount, JobEnd, JobKind, Judged, Metadata,
     MetadataError, Opinion, Plan, PlanCursor, PutManifest, ReferrerRecord, Refused, ScanUpdate, Stamp, Turn,
 };
 use crate::oci::{Digest, MediaType, Reference, Repository, Tag};

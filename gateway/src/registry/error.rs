@@ -118,6 +118,16 @@ pub enum RegistryError {
     /// A tag means something else than was expected.
     #[error("tag {1} of repository {0} means another manifest by now")]
     Moved(Repository, Tag),
+    /// A reference means something else than the request made a condition.
+    #[error("reference {reference} of repository {repository} means {}, which is not what the request expects; nothing was changed", meaning(.meant))]
+    Unmet {
+        /// The repository.
+        repository: Repository,
+        /// The tag or digest.
+        reference: Reference,
+        /// What it means, if anything.
+        meant: Option<Digest>,
+    },
     /// A plugin rejected the push.
     #[error("a plugin rejected the push")]
     Rejected(Box<Rejection>),
@@ -136,6 +146,10 @@ fn shown(digests: &[Digest]) -> String {
     digests.iter().map(Digest::as_str).collect::<Vec<_>>().join(", ")
 }
 
+fn meaning(digest: &Option<Digest>) -> &str {
+    digest.as_ref().map_or("nothing", Digest::as_str)
+}
+
 impl RegistryError {
     /// Words what the metadata refused, for the repository that the command was about.
     pub(super) fn of(error: MetadataError, repository: &Repository) -> Self {
@@ -146,6 +160,15 @@ impl RegistryError {
             },
             MetadataError::Refused(Refused::Size { digest, said, has }) => Self::DescriptorSize { digest, said, has },
             MetadataError::Refused(Refused::Absent) => Self::RepositoryUnknown(repository.clone()),
+            MetadataError::Refused(Refused::Unmet {
+                repository,
+                reference,
+                meant,
+            }) => Self::Unmet {
+                repository,
+                reference,
+                meant,
+            },
             other => Self::Metadata(other),
         }
     }

@@ -30,7 +30,7 @@ pub(super) fn reason(error: &RegistryError) -> Option<Reason> {
         E::Manifest(_) | E::Unreadable { .. } | E::DescriptorSize { .. } | E::TooManyTags(_) => (400, ErrorCode::ManifestInvalid),
         E::TooLarge { .. } => (413, ErrorCode::SizeInvalid),
         E::Missing { .. } => (404, ErrorCode::ManifestBlobUnknown),
-        E::Moved(..) => (409, ErrorCode::ManifestInvalid),
+        E::Moved(..) | E::Unmet { .. } => (409, ErrorCode::ManifestInvalid),
         E::Denied(_) => (403, ErrorCode::Denied),
         E::Rejected(rejection) => return rejected(rejection),
         E::BodyBroken(BodyError::Pressed)

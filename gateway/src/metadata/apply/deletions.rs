@@ -8,7 +8,7 @@ use crate::{
     oci::{Digest, Repository, Tag},
 };
 
-const TAGGED: &str =
+pub(super) const TAGGED: &str =
     "SELECT a.digest FROM tags t JOIN artifacts a ON a.id = t.artifact_id WHERE t.repository_id = ?1 AND t.tag = ?2";
 const DELETE_TAG: &str = "DELETE FROM tags WHERE repository_id = ?1 AND tag = ?2";
 const DELETE_TAGS: &str = "DELETE FROM tags WHERE artifact_id = ?1";

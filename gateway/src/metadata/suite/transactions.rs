@@ -117,6 +117,72 @@ async fn all_means_all_or_nothing_and_later_ones_see_earlier_ones() {
 }
 
 #[tokio::test]
+async fn what_is_expected_is_looked_at_where_it_is_done() {
+    let db = database();
+    let expect = |reference: Reference, expected: &Expected| Command::Expect {
+        repository: repository("a"),
+        reference,
+        expected: expected.clone(),
+    };
+    let v = || Reference::Tag(tag("v"));
+    let one_of = |contents: &[&str]| Expected::OneOf(contents.iter().map(|content| digest(content)).collect());
+    let none_of = |contents: &[&str]| Expected::NoneOf(contents.iter().map(|content| digest(content)).collect());
+    let put = |content: &str| Command::PutManifest(Box::new(manifest("a", content, &["v"])));
+    let unmet = |reference: Reference, meant: Option<&str>| Refused::Unmet {
+        repository: repository("a"),
+        reference,
+        meant: meant.map(digest),
+    };
+    // Nothing is there, not even the repository, and a condition alone makes none.
+    db.done(expect(v(), &Expected::Nothing)).await;
+    db.done(expect(v(), &none_of(&["one"]))).await;
+    for expected in [Expected::Something, one_of(&["one"])] {
+        assert_eq!(db.refused(expect(v(), &expected)).await, unmet(v(), None));
+    }
+    assert!(!db.metadata.repository_exists(&repository("a")).unwrap());
+    db.done(Command::All(vec![expect(v(), &Expected::Nothing), put("one")])).await;
+    for expected in [Expected::Nothing, one_of(&[]), one_of(&["two"]), none_of(&["two", "one"])] {
+        let command = Command::All(vec![expect(v(), &expected), put("two")]);
+        assert_eq!(db.refused(command).await, unmet(v(), Some("one")), "{expected:?}");
+        assert!(db.tagged("a", "v").as_deref() == Some("one") && !db.holds("a", "two"));
+    }
+    for expected in [Expected::Something, one_of(&["two", "one"]), none_of(&["two"])] {
+        db.done(expect(v(), &expected)).await;
+    }
+    // A digest means itself where the repository holds it.
+    let by_digest = |content: &str| Reference::Digest(digest(content));
+    db.done(expect(by_digest("one"), &one_of(&["one"]))).await;
+    db.done(expect(by_digest("two"), &Expected::Nothing)).await;
+    let command = expect(by_digest("one"), &Expected::Nothing);
+    assert_eq!(db.refused(command).await, unmet(by_digest("one"), Some("one")));
+}
+
+#[tokio::test]
+async fn of_many_that_expect_nothing_one_is_first() {
+    let db = database();
+    let mut tasks = Vec::new();
+    for n in 0..200 {
+        let expect = Command::Expect {
+            repository: repository("a"),
+            reference: Reference::Tag(tag("v")),
+            expected: Expected::Nothing,
+        };
+        let put = Command::PutManifest(Box::new(manifest("a", &n.to_string(), &["v"])));
+        let metadata = db.metadata.clone();
+        tasks.push(tokio::spawn(async move { metadata.apply(Command::All(vec![expect, put])).await }));
+    }
+    let mut done = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(_) => done += 1,
+            Err(MetadataError::Refused(Refused::Unmet { meant, .. })) => assert!(meant.is_some()),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(done, 1);
+}
+
+#[tokio::test]
 async fn revisions_move_where_something_changed_and_nowhere_else() {
     let db = database();
     let all = ["", "team", "team/a", "team/b", "other"];
