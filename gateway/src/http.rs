@@ -1,12 +1,14 @@
 //! HTTP: the only place that knows statuses and headers.
 //!
-//! [`route`] turns a raw path into what is meant, [`dispatch`] below is the router on one page, and each handler extracts, makes one call
-//! into the registry or the plugin host, and answers.
+//! The router is on this page: fixed paths, and [`route`], which finds what a path with names in it means. Each handler extracts, makes one
+//! call into the registry or the plugin host, and answers. What concerns every request is a layer in [`layers`].
 
 mod artifacts;
 mod blobs;
+mod conditions;
 mod error;
 mod extensions;
+mod layers;
 mod lists;
 mod manifests;
 mod metrics;
@@ -18,8 +20,10 @@ mod route;
 mod server;
 mod service;
 mod uploads;
+mod urls;
 
 use std::{
+    future::ready,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
@@ -29,10 +33,14 @@ use std::{
 };
 
 use axum::{
-    body::Body,
-    http::{Method, Request, Response, Uri},
+    Router,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, any, get},
 };
 use serde::Deserialize;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use self::{error::HttpError, metrics::Metrics, request::Call, route::Route};
 use crate::{
@@ -44,7 +52,7 @@ use crate::{
     settings::{self, Problems},
 };
 
-use self::server::{Exhausted, Traffic};
+use self::server::Traffic;
 pub use server::{CONNECTION_BYTES_MAX, Server, ServerError};
 
 /// Where and how to serve: table `[http]`.
@@ -85,7 +93,8 @@ pub struct Config {
     /// How long running requests may take to finish when the gateway stops, after `drain`.
     #[serde(deserialize_with = "settings::time")]
     pub shutdown_max: Duration,
-    /// The origin that clients use, where a proxy stands in front: `https://registry.example`. Without it, what the request says.
+    /// The origin that clients use, where a proxy stands in front, with the path that it serves the gateway under, if any:
+    /// `https://registry.example`, `https://example.com/registry`. Without it, what the request says.
     pub origin: Option<String>,
 }
 
@@ -139,7 +148,7 @@ impl Config {
         problems.size("in_flight_bytes_max", self.in_flight_bytes_max, 2 << 20..=1 << 40);
         problems.time("drain", self.drain, Duration::ZERO..=hour);
         problems.time("shutdown_max", self.shutdown_max, Duration::ZERO..=hour);
-        if let Some(reason) = self.origin.as_deref().and_then(bad_origin) {
+        if let Some(reason) = self.origin.as_deref().and_then(urls::bad_origin) {
             problems.refuse("origin", reason);
         }
     }
@@ -152,18 +161,6 @@ impl Config {
         let half = self.connections_max.div_ceil(2);
         self.connections_per_peer_max.unwrap_or(half).min(self.connections_max)
     }
-}
-
-/// Says why a text is not where clients reach a gateway: scheme, authority and, where a proxy mounts it below one, a path.
-fn bad_origin(origin: &str) -> Option<String> {
-    let good = origin.parse::<Uri>().is_ok_and(|uri| {
-        let authority = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-        authority && matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none()
-    });
-    let good = good && !origin.ends_with('/') && !origin.contains('#');
-    let expected =
-        "an address such as \"https://registry.example\" or \"https://example.com/registry\", without a slash at its end";
-    (!good).then(|| format!("{origin:?} is not {expected}"))
 }
 
 /// What handlers work with.
@@ -223,27 +220,73 @@ impl Gateway {
 }
 
 /// Everything a handler can answer.
-type Answer = Result<Response<Body>, HttpError>;
+type Answer = Result<Response, HttpError>;
 
-/// The router.
-async fn dispatch(gateway: &Gateway, route: Route, request: Request<Body>) -> Answer {
-    let method = request.method().clone();
-    let has_memory = request.extensions().get::<Exhausted>().is_none();
-    let call = Call::new(gateway, request);
-    if !has_memory {
-        return Err(server::exhausted());
-    }
-    match (route, method.as_str()) {
-        // Operating the gateway.
-        (Route::Root, "GET" | "HEAD") => operate::root(),
-        (Route::Health, "GET" | "HEAD") => operate::health(),
-        (Route::Ready, "GET" | "HEAD") => operate::ready(&call).await,
-        (Route::Metrics, "GET" | "HEAD") => operate::metrics(&call),
+/// What tells clients that this is a registry.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
+/// Every path and who answers it.
+fn router(gateway: &Arc<Gateway>) -> Router {
+    let api_version = SetResponseHeaderLayer::overriding(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    let distribution = Router::new()
         // The distribution API.
-        (Route::Base, "GET" | "HEAD") => operate::base(),
-        (Route::Catalog, "GET" | "HEAD") => lists::catalog(&call),
-        (Route::Discover, "GET" | "HEAD") => extensions::discover(),
+        .route("/v2", fixed("base", operate::base))
+        .route("/v2/", fixed("base", operate::base))
+        .route("/v2/_catalog", fixed("catalog", lists::catalog))
+        .route("/v2/_oci/ext/discover", fixed("discover", extensions::discover))
+        // What plugins add to the registry.
+        .route("/v2/_portolan/types", fixed("types", extensions::types))
+        .route("/v2/_portolan/plugins", fixed("plugins", extensions::plugins))
+        .route("/v2/_portolan/search", fixed("search", extensions::search))
+        .route("/v2/_portolan/openapi.json", fixed("openapi", openapi::document))
+        // Both, where the path has names in it.
+        .route("/v2/{*path}", any(named))
+        .layer(api_version);
+    let router = Router::new()
+        // Operating the gateway.
+        .route("/", fixed("root", operate::root))
+        .route("/healthz", fixed("healthz", operate::health))
+        .route("/readyz", read("readyz", operate::ready))
+        .route("/metrics", fixed("metrics", operate::metrics))
+        .merge(distribution)
+        // Native client protocols.
+        .route("/{mount}", any(named))
+        .route("/{mount}/", any(named))
+        .route("/{mount}/{*path}", any(named))
+        .fallback(named)
+        .with_state(gateway.clone());
+    layers::around(router, gateway)
+}
+
+/// Answers a path without names in it with what is at hand.
+fn fixed(name: &'static str, handler: fn(&Call) -> Answer) -> MethodRouter<Arc<Gateway>> {
+    read(name, move |call| ready(handler(&call)))
+}
+
+/// Answers a path without names in it, which can only be read.
+fn read<H, F>(name: &'static str, handler: H) -> MethodRouter<Arc<Gateway>>
+where
+    H: Fn(Call) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let refuse = move || async move { Named(name, Err(HttpError::method(READ_ONLY))) };
+    get(move |call: Call| async move { Named(name, handler(call).await) }).fallback(refuse)
+}
+
+/// Answers a path with names in it.
+async fn named(State(gateway): State<Arc<Gateway>>, request: Request) -> Named {
+    match route::parse(request.uri().path()) {
+        Ok(route) => Named(route.name(), answer(route, Call::new(gateway, request)).await),
+        Err(error) => Named("unknown", Err(error.into())),
+    }
+}
+
+/// Who answers what a path with names in it means.
+async fn answer(route: Route, call: Call) -> Answer {
+    let method = call.method().to_owned();
+    match (route, method.as_str()) {
+        // The distribution API.
+        (Route::Discover, "GET" | "HEAD") => extensions::discover(&call),
         (Route::Tags(repository), "GET" | "HEAD") => lists::tags(&call, &repository),
         (Route::Referrers(repository, digest), "GET" | "HEAD") => lists::referrers(&call, &repository, &digest),
         (Route::Manifest(repository, reference), "GET") => manifests::get(&call, &repository, &reference),
@@ -259,11 +302,7 @@ async fn dispatch(gateway: &Gateway, route: Route, request: Request<Body>) -> An
         (Route::Upload(repository, id), "DELETE") => uploads::delete(&call, &repository, &id).await,
 
         // What plugins add to the registry.
-        (Route::Types, "GET" | "HEAD") => extensions::types(&call),
-        (Route::Plugins, "GET" | "HEAD") => extensions::plugins(&call),
         (Route::Plugin(name), "GET" | "HEAD") => extensions::plugin(&call, &name),
-        (Route::Search, "GET" | "HEAD") => extensions::search(&call),
-        (Route::OpenApi, "GET" | "HEAD") => openapi::document(),
         (Route::Artifact(repository, reference), "GET" | "HEAD") => artifacts::artifact(&call, &repository, &reference),
         (Route::View(repository, reference, view), "GET" | "HEAD") => {
             artifacts::view(&call, &repository, &reference, &view).await
@@ -281,6 +320,9 @@ async fn dispatch(gateway: &Gateway, route: Route, request: Request<Body>) -> An
     }
 }
 
+/// The methods of what can only be read.
+const READ_ONLY: &str = "GET, HEAD";
+
 /// The methods that a route answers, for an answer to any other.
 fn allowed(route: &Route) -> &'static str {
     match route {
@@ -288,11 +330,21 @@ fn allowed(route: &Route) -> &'static str {
         Route::Blob(..) => "GET, HEAD, DELETE",
         Route::Uploads(_) => "POST",
         Route::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",
-        _ => "GET, HEAD",
+        _ => READ_ONLY,
     }
 }
 
-/// Says whether a method asks for the head of an answer only.
-fn is_head(method: &Method) -> bool {
-    method == Method::HEAD
+/// An answer and the name under which its route is counted.
+struct Named(&'static str, Answer);
+
+/// The name of a route, beside its answer.
+#[derive(Clone, Copy)]
+struct RouteName(&'static str);
+
+impl IntoResponse for Named {
+    fn into_response(self) -> Response {
+        let mut response = self.1.into_response();
+        response.extensions_mut().insert(RouteName(self.0));
+        response
+    }
 }

@@ -56,7 +56,7 @@ pub use config::{CALL_TRANSFERS, Config, FailurePolicy, LimitOverrides, Limits, 
 pub use contract::Capability;
 pub use meter::CallCounts;
 pub use plugin::{About, KnownType, PluginState, PluginStatus};
-pub use spec::{Claim, CommandSpec, OptionSpec, ServiceSpec, ViewSpec};
+pub use spec::{Claim, CommandSpec, OptionSpec, RESERVED_MOUNTS, ServiceSpec, ViewSpec};
 
 pub(crate) use exchange::{Answer, AnswerLimits, Draft, DraftPart, Inquiry, Reason};
 pub(crate) use results::cache;

@@ -52,8 +52,8 @@ pub use uploads::UploadState;
 
 /// What plugins say is kept by the metadata; those who implement [`Hooks`] name it from here.
 pub use crate::metadata::{
-    ArtifactRecord, Entry, EntryItem, Finding, FindingLocation, Judged, ManifestHead, ManifestRecord, Opinion, ReferenceRecord,
-    ReferrerRecord, Related, Stamp,
+    ArtifactRecord, Entry, EntryItem, Expected, Finding, FindingLocation, Judged, ManifestHead, ManifestRecord, Opinion,
+    ReferenceRecord, ReferrerRecord, Related, Stamp,
 };
 
 /// Writes to the registry. Cheap to clone.

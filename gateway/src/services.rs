@@ -44,7 +44,7 @@ pub struct ServiceRequest {
     pub target: Target,
     /// The method.
     pub method: String,
-    /// The scheme and authority under which clients reach the gateway.
+    /// The scheme and authority under which clients reach the gateway, with the path in front of it, if any.
     pub origin: String,
     /// The parameters of the query, decoded, in their order.
     pub query: Vec<(String, String)>,

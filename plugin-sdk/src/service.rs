@@ -24,7 +24,8 @@ impl Request {
         self.handle.method()
     }
 
-    /// Returns the scheme and authority under which clients reach the gateway, for example `https://registry.example:5000`.
+    /// Returns the scheme and authority under which clients reach the gateway, for example `https://registry.example:5000`, with the
+    /// path that a proxy puts in front of the gateway's own, where there is one, for example `https://example.org/registry`.
     pub fn origin(&self) -> String {
         self.handle.origin()
     }

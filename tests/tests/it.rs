@@ -7,8 +7,10 @@
 
 mod it {
     mod blobs;
+    mod conditions;
     mod connections;
     mod deletes;
+    mod heads;
     mod indexes;
     mod input;
     mod listings;
@@ -18,6 +20,7 @@ mod it {
     mod operate;
     mod parts;
     mod process;
+    mod proxies;
     mod referrers;
     mod resources;
     mod uploads;

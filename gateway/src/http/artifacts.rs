@@ -12,6 +12,7 @@ use super::{
     Answer,
     error::HttpError,
     request::{Call, answer, json, value},
+    urls,
 };
 use crate::{
     oci::{Digest, ErrorCode, Manifest, Reference, Repository, Tag},
@@ -25,7 +26,7 @@ const RELATED_MAX: usize = 100;
 const OPTIONS_MAX: usize = 64;
 
 /// `GET /v2/{repository}/_portolan/artifacts/{reference}`
-pub(super) fn artifact(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
+pub(super) fn artifact(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
     let reader = call.reader();
     let digest = reader.manifest_head(repository, reference)?.digest;
     let record = reader.artifact(repository, &digest)?;
@@ -36,7 +37,7 @@ pub(super) fn artifact(call: &Call<'_>, repository: &Repository, reference: &Ref
         Err(error) => return Err(error.into()),
     };
     let known = call.gateway.plugins.known(&record.candidates);
-    let base = format!("/v2/{repository}/_portolan/artifacts/{digest}");
+    let base = call.gateway.url(format!("/v2/{repository}/_portolan/artifacts/{digest}"));
     let shown = known.as_ref().filter(|_| manifest.is_some());
     let views = shown.map_or_else(Vec::new, |known| views(known, &base));
     let commands = known
@@ -66,7 +67,7 @@ pub(super) fn artifact(call: &Call<'_>, repository: &Repository, reference: &Ref
 }
 
 /// `GET /v2/{repository}/_portolan/artifacts/{reference}/views/{view}`
-pub(super) async fn view(call: &Call<'_>, repository: &Repository, reference: &Reference, view: &str) -> Answer {
+pub(super) async fn view(call: &Call, repository: &Repository, reference: &Reference, view: &str) -> Answer {
     let reader = call.reader();
     let artifact = reader.open(repository, reference)?;
     let options = call.form();
@@ -78,9 +79,7 @@ pub(super) async fn view(call: &Call<'_>, repository: &Repository, reference: &R
     }
     let rendered = call.gateway.plugins.render(artifact, reader, view, options).await?;
     let etag = format!("\"{}\"", Digest::sha256(&rendered.body).hex());
-    let unchanged = call
-        .header(header::IF_NONE_MATCH)
-        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag));
+    let unchanged = call.conditions().client_has(&etag)?;
     let (length, body) = (
         rendered.body.len(),
         if call.is_head() {
@@ -111,7 +110,7 @@ pub(super) async fn view(call: &Call<'_>, repository: &Repository, reference: &R
 }
 
 /// `GET /v2/{repository}/_portolan/artifacts/{reference}/findings`
-pub(super) fn findings(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
+pub(super) fn findings(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
     let reader = call.reader();
     let head = reader.manifest_head(repository, reference)?;
     let record = reader.artifact(repository, &head.digest)?;
@@ -149,7 +148,7 @@ pub(super) fn findings(call: &Call<'_>, repository: &Repository, reference: &Ref
 }
 
 /// `GET /v2/{repository}/_portolan/artifacts/{reference}/compare/{reference}?repository=`
-pub(super) async fn compare(call: &Call<'_>, repository: &Repository, before: &Reference, after: &Reference) -> Answer {
+pub(super) async fn compare(call: &Call, repository: &Repository, before: &Reference, after: &Reference) -> Answer {
     let reader = call.reader();
     let other = call
         .parameter("repository")
@@ -212,13 +211,13 @@ fn with(mut object: Value, name: &str, value: Value) -> Value {
 /// Fills in the plugin's command templates. One that names a tag is left out where the artifact has none.
 fn commands(
     known: &KnownType,
-    call: &Call<'_>,
+    call: &Call,
     repository: &Repository,
     reference: &Reference,
     record: &ArtifactRecord,
 ) -> Vec<Value> {
     let origin = call.origin();
-    let registry = origin.split_once("://").map_or(origin.as_str(), |(_, authority)| authority);
+    let registry = urls::registry(&origin);
     let name = repository.as_str().rsplit('/').next().unwrap_or_default();
     let tag = match reference {
         Reference::Tag(tag) => Some(tag),

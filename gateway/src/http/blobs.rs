@@ -11,7 +11,7 @@ use futures_util::TryStreamExt;
 use super::{
     Answer,
     error::HttpError,
-    manifests::{CONTENT_DIGEST, IMMUTABLE, not_modified},
+    manifests::{CONTENT_DIGEST, REVALIDATE, etag},
     range::{self, Wanted},
     request::{Call, answer, value},
 };
@@ -21,16 +21,16 @@ use crate::{
 };
 
 /// `GET` and `HEAD /v2/{repository}/blobs/{digest}`
-pub(super) async fn get(call: &Call<'_>, repository: &Repository, digest: &Digest) -> Answer {
+pub(super) async fn get(call: &Call, repository: &Repository, digest: &Digest) -> Answer {
     let blob = call.reader().blob(repository, digest)?;
-    if not_modified(call, digest) {
+    let etag = etag(digest);
+    if call.conditions().client_has(&etag)? {
         return Ok(described(answer(304, "", Body::empty()), &blob));
     }
-    // A range that was asked for on the condition of another version is not wanted.
-    let unchanged = call
-        .header(header::IF_RANGE)
-        .is_none_or(|tag| tag.trim_matches('"') == digest.as_str());
-    let range = call.header(header::RANGE).filter(|_| unchanged);
+    // A range is a part of what GET transfers; HEAD tells of the whole (RFC 9110, section 14.2).
+    let range = call
+        .header(header::RANGE)
+        .filter(|_| !call.is_head() && call.wants_range(&etag));
     match range::wanted(range, blob.size) {
         Wanted::Whole => content(call, &blob, 0..blob.size, StatusCode::OK).await,
         Wanted::Part(range) => {
@@ -48,12 +48,16 @@ pub(super) async fn get(call: &Call<'_>, repository: &Repository, digest: &Diges
 }
 
 /// `DELETE /v2/{repository}/blobs/{digest}`
-pub(super) async fn delete(call: &Call<'_>, repository: &Repository, digest: &Digest) -> Answer {
+pub(super) async fn delete(call: &Call, repository: &Repository, digest: &Digest) -> Answer {
+    // A blob that is there has the entity tag of its digest, so nothing can come between this look and the deletion.
+    if call.reader().blob(repository, digest).is_ok() {
+        call.conditions().check_change(Some(&etag(digest)))?;
+    }
     call.gateway.registry.delete_blob(&call.caller, repository, digest).await?;
     Ok(answer(202, "", Body::empty()))
 }
 
-async fn content(call: &Call<'_>, blob: &Blob, range: Range<u64>, status: StatusCode) -> Answer {
+async fn content(call: &Call, blob: &Blob, range: Range<u64>, status: StatusCode) -> Answer {
     let length = range.end - range.start;
     let body = match call.is_head() || length == 0 {
         true => Body::empty(),
@@ -73,8 +77,8 @@ async fn content(call: &Call<'_>, blob: &Blob, range: Range<u64>, status: Status
 fn described(mut response: Response<Body>, blob: &Blob) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_DIGEST, value(blob.digest.as_str()));
-    headers.insert(header::ETAG, value(format!("\"{}\"", blob.digest)));
+    headers.insert(header::ETAG, value(etag(&blob.digest)));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::CACHE_CONTROL, IMMUTABLE);
+    headers.insert(header::CACHE_CONTROL, REVALIDATE);
     response
 }

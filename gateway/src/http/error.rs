@@ -7,7 +7,8 @@ use std::{error::Error, fmt::Write as _};
 
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, Response, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
 
@@ -64,6 +65,11 @@ impl HttpError {
             .with(header::ALLOW, HeaderValue::from_static(allowed))
     }
 
+    /// A condition of the request does not hold.
+    pub(super) fn unmet(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, ErrorCode::Denied, message)
+    }
+
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
@@ -78,6 +84,11 @@ impl HttpError {
     /// The gateway is at fault: the cause goes to the log, the client learns where to look for it.
     fn internal(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");
+        Self::fault()
+    }
+
+    /// The gateway is at fault, and the log says why.
+    pub(super) fn fault() -> Self {
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             code: None,
@@ -85,19 +96,6 @@ impl HttpError {
             detail: Value::Null,
             headers: Vec::new(),
         }
-    }
-
-    /// Returns the answer. It never has more than 8 000 bytes.
-    pub(super) fn into_response(self) -> Response<Body> {
-        let body = self.body();
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in self.headers {
-            headers.insert(name, value);
-        }
-        response
     }
 
     fn body(&self) -> String {
@@ -119,6 +117,25 @@ impl HttpError {
                 _ => detail = Value::Null,
             }
         }
+    }
+}
+
+/// What an answer says went wrong, beside it, for the log.
+#[derive(Clone)]
+pub(super) struct Said(pub(super) String);
+
+impl IntoResponse for HttpError {
+    /// Returns the answer. It never has more than 8 000 bytes.
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in self.headers {
+            headers.insert(name, value);
+        }
+        response.extensions_mut().insert(Said(self.message));
+        response
     }
 }
 

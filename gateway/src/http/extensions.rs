@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Answer,
     error::HttpError,
-    request::{Call, PAGE_MAX, json, next_link},
+    request::{Call, PAGE_MAX, json},
 };
 use crate::{
     oci::{ErrorCode, Tag},
@@ -17,7 +17,7 @@ use crate::{
 const QUERY_BYTES_MAX: usize = 512;
 
 /// `GET /v2/_oci/ext/discover`
-pub(super) fn discover() -> Answer {
+pub(super) fn discover(call: &Call) -> Answer {
     Ok(json(&json!({
         "extensions": [
             {
@@ -29,7 +29,7 @@ pub(super) fn discover() -> Answer {
             {
                 "name": "_portolan",
                 "description": "What plugins know about artifacts: types, entries, views, findings, differences.",
-                "url": "/v2/_portolan/openapi.json",
+                "url": call.gateway.url("/v2/_portolan/openapi.json"),
                 "endpoints": [
                     "_portolan/types",
                     "_portolan/plugins",
@@ -43,18 +43,18 @@ pub(super) fn discover() -> Answer {
 }
 
 /// `GET /v2/_portolan/types`
-pub(super) fn types(call: &Call<'_>) -> Answer {
+pub(super) fn types(call: &Call) -> Answer {
     paged(call, "types", call.gateway.plugins.types(), "type")
 }
 
 /// `GET /v2/_portolan/plugins`
-pub(super) fn plugins(call: &Call<'_>) -> Answer {
+pub(super) fn plugins(call: &Call) -> Answer {
     let plugins = call.gateway.plugins.plugins().iter().map(|plugin| json!(plugin)).collect();
     paged(call, "plugins", plugins, "name")
 }
 
 /// `GET /v2/_portolan/plugins/{name}`
-pub(super) fn plugin(call: &Call<'_>, name: &str) -> Answer {
+pub(super) fn plugin(call: &Call, name: &str) -> Answer {
     let Some(plugin) = call.gateway.plugins.plugin(name) else {
         return Err(HttpError::not_found(
             "there is no plugin of this name; /v2/_portolan/plugins lists all",
@@ -68,7 +68,7 @@ pub(super) fn plugin(call: &Call<'_>, name: &str) -> Answer {
 }
 
 /// `GET /v2/_portolan/search?q=&type=`
-pub(super) fn search(call: &Call<'_>) -> Answer {
+pub(super) fn search(call: &Call) -> Answer {
     let refuse = |message: &str| HttpError::bad_request(ErrorCode::Unsupported, message);
     let n = call.page(PAGE_MAX)?.max(1);
     let typed = call.form().into_iter().find(|(name, _)| name == "q");
@@ -92,7 +92,7 @@ pub(super) fn search(call: &Call<'_>) -> Answer {
         parameters.extend(kind.as_deref().map(|kind| ("type", kind)));
         response
             .headers_mut()
-            .insert(header::LINK, next_link("/v2/_portolan/search", &parameters));
+            .insert(header::LINK, call.gateway.next_link("/v2/_portolan/search", &parameters));
     }
     Ok(response)
 }
@@ -117,7 +117,7 @@ fn result(item: &EntryItem) -> Value {
 }
 
 /// Answers a page of a list that is at hand, sorted by one member.
-fn paged(call: &Call<'_>, name: &str, mut items: Vec<Value>, key: &str) -> Answer {
+fn paged(call: &Call, name: &str, mut items: Vec<Value>, key: &str) -> Answer {
     let n = call.page(PAGE_MAX)?;
     let key_of = |item: &Value| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     items.sort_by_key(key_of);
@@ -129,7 +129,9 @@ fn paged(call: &Call<'_>, name: &str, mut items: Vec<Value>, key: &str) -> Answe
     let last = items.last().map(key_of);
     let mut response = json(&json!({ name: items }));
     if let (true, Some(last)) = (more, last) {
-        let link = next_link(&format!("/v2/_portolan/{name}"), &[("n", &n.to_string()), ("last", &last)]);
+        let link = call
+            .gateway
+            .next_link(format!("/v2/_portolan/{name}"), &[("n", &n.to_string()), ("last", &last)]);
         response.headers_mut().insert(header::LINK, link);
     }
     Ok(response)

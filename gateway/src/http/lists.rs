@@ -7,7 +7,7 @@ use serde_json::{json, value::RawValue};
 use super::{
     Answer,
     error::HttpError,
-    request::{Call, PAGE_MAX, answer, json, next_link},
+    request::{Call, PAGE_MAX, document, json},
 };
 use crate::{
     oci::{Digest, Repository, Tag, media_types},
@@ -20,7 +20,7 @@ const TAGS_MAX: usize = 10_000;
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
 /// `GET /v2/_catalog`
-pub(super) fn catalog(call: &Call<'_>) -> Answer {
+pub(super) fn catalog(call: &Call) -> Answer {
     let n = call.page(PAGE_MAX)?;
     let mut repositories = call.reader().repositories("", call.parameter("last").as_deref(), n + 1)?;
     let more = repositories.len() > n;
@@ -30,14 +30,15 @@ pub(super) fn catalog(call: &Call<'_>) -> Answer {
     if let (true, Some(last)) = (more, names.last()) {
         response.headers_mut().insert(
             header::LINK,
-            next_link("/v2/_catalog", &[("n", &n.to_string()), ("last", last)]),
+            call.gateway
+                .next_link("/v2/_catalog", &[("n", &n.to_string()), ("last", last)]),
         );
     }
     Ok(response)
 }
 
 /// `GET /v2/{repository}/tags/list`
-pub(super) fn tags(call: &Call<'_>, repository: &Repository) -> Answer {
+pub(super) fn tags(call: &Call, repository: &Repository) -> Answer {
     let n = call.page(TAGS_MAX)?;
     let mut tags = call.reader().tags(repository, call.parameter("last").as_deref(), n + 1)?;
     let more = tags.len() > n;
@@ -46,15 +47,16 @@ pub(super) fn tags(call: &Call<'_>, repository: &Repository) -> Answer {
     let mut response = json(&json!({ "name": repository.as_str(), "tags": names }));
     if let (true, Some(last)) = (more, names.last()) {
         let path = format!("/v2/{repository}/tags/list");
-        response
-            .headers_mut()
-            .insert(header::LINK, next_link(&path, &[("n", &n.to_string()), ("last", last)]));
+        response.headers_mut().insert(
+            header::LINK,
+            call.gateway.next_link(path, &[("n", &n.to_string()), ("last", last)]),
+        );
     }
     Ok(response)
 }
 
 /// `GET /v2/{repository}/referrers/{digest}`
-pub(super) fn referrers(call: &Call<'_>, repository: &Repository, subject: &Digest) -> Answer {
+pub(super) fn referrers(call: &Call, repository: &Repository, subject: &Digest) -> Answer {
     let n = call.page(PAGE_MAX)?.max(1);
     let wanted = call.parameter("artifactType").filter(|wanted| !wanted.is_empty());
     let after = call
@@ -73,7 +75,7 @@ pub(super) fn referrers(call: &Call<'_>, repository: &Repository, subject: &Dige
     };
     let index = serde_json::to_vec(&index).expect("its keys are strings, and its raw parts are JSON");
     // Some clients compare this type to the letter.
-    let mut response = answer(200, media_types::OCI_INDEX, index);
+    let mut response = document(media_types::OCI_INDEX, index);
     if wanted.is_some() {
         response
             .headers_mut()
@@ -83,7 +85,9 @@ pub(super) fn referrers(call: &Call<'_>, repository: &Repository, subject: &Dige
         let n = n.to_string();
         let mut parameters = vec![("n", n.as_str()), ("last", last.as_str())];
         parameters.extend(wanted.as_deref().map(|wanted| ("artifactType", wanted)));
-        let link = next_link(&format!("/v2/{repository}/referrers/{subject}"), &parameters);
+        let link = call
+            .gateway
+            .next_link(format!("/v2/{repository}/referrers/{subject}"), &parameters);
         response.headers_mut().insert(header::LINK, link);
     }
     Ok(response)

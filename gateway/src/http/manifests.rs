@@ -23,57 +23,56 @@ const WARNINGS_MAX: usize = 50;
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
-/// Content under its digest never changes.
-pub(super) const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// What a tag means may change at any time; a client asks again with the digest it has.
-const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+/// Whoever keeps an answer asks before using it again, with the entity tag that it has. What a tag means may change at any time; content
+/// under its digest never changes, but it can be deleted, and callers can lose the right to see it: a cache between them and the gateway
+/// would go on handing it out.
+pub(super) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// `GET /v2/{repository}/manifests/{reference}`
-pub(super) fn get(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
+pub(super) fn get(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
     let record = call.reader().manifest(repository, reference)?;
-    if not_modified(call, &record.digest) {
-        return Ok(described(answer(304, "", Body::empty()), &record.digest, reference));
+    if call.conditions().client_has(&etag(&record.digest))? {
+        return Ok(described(answer(304, "", Body::empty()), &record.digest));
     }
     let response = Response::new(Body::from(record.bytes));
-    Ok(typed(described(response, &record.digest, reference), &record.media_type))
+    Ok(typed(described(response, &record.digest), &record.media_type))
 }
 
 /// `HEAD /v2/{repository}/manifests/{reference}`
-pub(super) fn head(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
+pub(super) fn head(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
     let head = call.reader().manifest_head(repository, reference)?;
-    if not_modified(call, &head.digest) {
-        return Ok(described(answer(304, "", Body::empty()), &head.digest, reference));
+    if call.conditions().client_has(&etag(&head.digest))? {
+        return Ok(described(answer(304, "", Body::empty()), &head.digest));
     }
-    let mut response = typed(
-        described(Response::new(Body::empty()), &head.digest, reference),
-        &head.media_type,
-    );
+    let mut response = typed(described(Response::new(Body::empty()), &head.digest), &head.media_type);
     response.headers_mut().insert(header::CONTENT_LENGTH, head.size.into());
     Ok(response)
 }
 
 /// `PUT /v2/{repository}/manifests/{reference}`
-pub(super) async fn put(call: Call<'_>, repository: &Repository, reference: Reference) -> Answer {
-    let gateway = call.gateway;
+pub(super) async fn put(call: Call, repository: &Repository, reference: Reference) -> Answer {
+    let gateway = call.gateway.clone();
     let caller = call.caller.clone();
     let tags = extra_tags(&call)?;
     let asked: Vec<Tag> = tags.clone();
+    let expected = call.conditions().expected();
     let content_type = call.header(header::CONTENT_TYPE).map(str::to_owned);
     let bytes = call
         .into_bytes("the manifest", gateway.registry.config().manifest_bytes_max)
         .await?;
-    let location = format!("/v2/{repository}/manifests/{reference}");
+    let location = gateway.url(format!("/v2/{repository}/manifests/{reference}"));
     let push = ManifestPush {
         reference,
         tags,
         content_type,
         bytes,
     };
-    let pushed = gateway.registry.put_manifest(&caller, repository, push).await?;
+    let pushed = gateway.registry.put_manifest(&caller, repository, push, expected).await?;
     let mut response = answer(201, "", Body::empty());
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, value(location));
     headers.insert(CONTENT_DIGEST, value(pushed.digest.as_str()));
+    headers.insert(header::ETAG, value(etag(&pushed.digest)));
     if let Some(subject) = pushed.subject {
         headers.insert(OCI_SUBJECT, value(subject.as_str()));
     }
@@ -85,16 +84,16 @@ pub(super) async fn put(call: Call<'_>, repository: &Repository, reference: Refe
 }
 
 /// `DELETE /v2/{repository}/manifests/{reference}`
-pub(super) async fn delete(call: &Call<'_>, repository: &Repository, reference: &Reference) -> Answer {
+pub(super) async fn delete(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
     call.gateway
         .registry
-        .delete_manifest(&call.caller, repository, reference)
+        .delete_manifest(&call.caller, repository, reference, call.conditions().expected())
         .await?;
     Ok(answer(202, "", Body::empty()))
 }
 
 /// Reads the tags of `?tag=a&tag=b`.
-fn extra_tags(call: &Call<'_>) -> Result<Vec<Tag>, HttpError> {
+fn extra_tags(call: &Call) -> Result<Vec<Tag>, HttpError> {
     call.parameters("tag")
         .map(|tag| {
             tag.parse::<Tag>()
@@ -124,26 +123,16 @@ fn append_warnings(headers: &mut HeaderMap, remarks: &[Remark]) {
     }
 }
 
-/// Says whether the client has this content already (RFC 9110, section 13.1.2).
-pub(super) fn not_modified(call: &Call<'_>, digest: &Digest) -> bool {
-    let Some(tags) = call.header(header::IF_NONE_MATCH) else {
-        return false;
-    };
-    tags.split(',')
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == digest.as_str())
+/// Returns the entity tag of content.
+pub(super) fn etag(digest: &Digest) -> String {
+    format!("\"{digest}\"")
 }
 
-fn described(mut response: Response<Body>, digest: &Digest, reference: &Reference) -> Response<Body> {
+fn described(mut response: Response<Body>, digest: &Digest) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_DIGEST, value(digest.as_str()));
-    headers.insert(header::ETAG, value(format!("\"{digest}\"")));
-    let caching = if matches!(reference, Reference::Digest(_)) {
-        IMMUTABLE
-    } else {
-        REVALIDATE
-    };
-    headers.insert(header::CACHE_CONTROL, caching);
+    headers.insert(header::ETAG, value(etag(digest)));
+    headers.insert(header::CACHE_CONTROL, REVALIDATE);
     response
 }
 

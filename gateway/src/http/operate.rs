@@ -12,27 +12,30 @@ use super::{
 const STOPPING_RETRY_SECONDS: u32 = 5;
 
 /// `GET /`
-pub(super) fn root() -> Answer {
-    let text = "Portolan, an OCI registry gateway.\n\n\
-                /v2/                      the distribution API\n\
-                /v2/_portolan/types       the artifact types it knows\n\
-                /v2/_portolan/plugins     the plugins they come from\n\
-                /v2/_portolan/openapi.json  everything else\n";
+pub(super) fn root(call: &Call) -> Answer {
+    let line = |path, what| format!("{:<28}{what}\n", call.gateway.url(path));
+    let lines = [
+        line("/v2/", "the distribution API"),
+        line("/v2/_portolan/types", "the artifact types it knows"),
+        line("/v2/_portolan/plugins", "the plugins they come from"),
+        line("/v2/_portolan/openapi.json", "everything else"),
+    ];
+    let text = format!("Portolan, an OCI registry gateway.\n\n{}", lines.concat());
     Ok(answer(200, "text/plain; charset=utf-8", text))
 }
 
 /// `GET /v2/`
-pub(super) fn base() -> Answer {
+pub(super) fn base(_: &Call) -> Answer {
     Ok(answer(200, "application/json", "{}"))
 }
 
 /// `GET /healthz`: the process answers.
-pub(super) fn health() -> Answer {
+pub(super) fn health(_: &Call) -> Answer {
     Ok(json(&json!({ "status": "ok" })))
 }
 
 /// `GET /readyz`: storage and metadata can be read and written, and the gateway was not told to stop.
-pub(super) async fn ready(call: &Call<'_>) -> Answer {
+pub(super) async fn ready(call: Call) -> Answer {
     if call.gateway.is_stopping() {
         return Err(HttpError::unavailable("the gateway stops", STOPPING_RETRY_SECONDS));
     }
@@ -41,7 +44,7 @@ pub(super) async fn ready(call: &Call<'_>) -> Answer {
 }
 
 /// `GET /metrics`
-pub(super) fn metrics(call: &Call<'_>) -> Answer {
+pub(super) fn metrics(call: &Call) -> Answer {
     let mut text = call.gateway.metrics.text();
     text.push_str(&call.gateway.traffic.metrics_text());
     if let Some(log) = &call.gateway.log {

@@ -2,19 +2,26 @@
 
 use std::{
     borrow::Cow,
-    sync::{Mutex, PoisonError},
-    time::Duration,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use axum::{
-    body::{Body, BodyDataStream},
-    http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header, request::Parts},
+    body::{Body, HttpBody},
+    extract::{FromRequest, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
-use super::{Gateway, error::HttpError};
+use super::{
+    Gateway,
+    conditions::{self, Conditions},
+    error::HttpError,
+    layers,
+    range::{ChunkRange, number},
+};
 use crate::{
     auth::Caller,
     oci::ErrorCode,
@@ -23,33 +30,35 @@ use crate::{
 
 /// The most items of one page, and how many a page has when the request does not say.
 pub(super) const PAGE_MAX: usize = 1_000;
-/// What is escaped in the parameters of links: everything but unreserved characters (RFC 3986, section 2.3).
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// How much of a body that nobody wants is read, and for how long, so that the client sees the answer.
-const UNWANTED_BYTES_MAX: usize = 16 << 20;
-const UNWANTED_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// One request.
-pub(super) struct Call<'a> {
-    pub(super) gateway: &'a Gateway,
+pub(super) struct Call {
+    pub(super) gateway: Arc<Gateway>,
     pub(super) caller: Caller,
     head: Parts,
     /// Bodies can be sent to another thread but not shared; handlers share the rest while they wait.
-    body: Mutex<Frames>,
+    body: Mutex<Body>,
     has_body: bool,
 }
 
-impl<'a> Call<'a> {
-    pub(super) fn new(gateway: &'a Gateway, request: Request<Body>) -> Self {
+impl FromRequest<Arc<Gateway>> for Call {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, gateway: &Arc<Gateway>) -> Result<Self, Infallible> {
+        Ok(Self::new(gateway.clone(), request))
+    }
+}
+
+impl Call {
+    pub(super) fn new(gateway: Arc<Gateway>, request: Request) -> Self {
         let caller = Caller::anonymous(gateway.anonymous.clone());
         let (head, body) = request.into_parts();
-        let has_body = !axum::body::HttpBody::is_end_stream(&body);
+        let has_body = !body.is_end_stream();
         Self {
             gateway,
             caller,
             head,
-            body: Mutex::new(Frames(Some(body.into_data_stream()))),
+            body: Mutex::new(body),
             has_body,
         }
     }
@@ -60,7 +69,7 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn is_head(&self) -> bool {
-        super::is_head(&self.head.method)
+        self.head.method == Method::HEAD
     }
 
     pub(super) fn method(&self) -> &str {
@@ -74,6 +83,16 @@ impl<'a> Call<'a> {
     /// Returns a header, where it is there and is text.
     pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns what the request makes a condition.
+    pub(super) fn conditions(&self) -> Conditions {
+        Conditions::of(&self.head.headers)
+    }
+
+    /// Says whether a range is wanted of what has this entity tag.
+    pub(super) fn wants_range(&self, etag: &str) -> bool {
+        conditions::wants_range(&self.head.headers, etag)
     }
 
     /// Returns the parameters of the query in their order, decoded by the rules of forms, where `+` is a blank: for what people type and
@@ -104,27 +123,25 @@ impl<'a> Call<'a> {
         let Some(n) = self.parameter("n").filter(|n| !n.is_empty()) else {
             return Ok(max);
         };
-        if !n.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(HttpError::bad_request(
+        let n = number(&n).ok_or_else(|| {
+            HttpError::bad_request(
                 ErrorCode::Unsupported,
                 format!(
                     "parameter n has to be a number from 0 on, not {:?}",
                     n.chars().take(80).collect::<String>()
                 ),
-            ));
-        }
-        // A number that is too large to be read is larger than every page.
-        Ok(n.parse().map_or(max, |n: usize| n.min(max)))
+            )
+        })?;
+        Ok(usize::try_from(n).map_or(max, |n| n.min(max)))
     }
 
-    /// Returns the origin under which clients reach the gateway: as configured, else as the request says.
+    /// Returns the origin under which clients reach the gateway, with the path in front of it: as configured, else as the request says.
     pub(super) fn origin(&self) -> String {
         if let Some(origin) = &self.gateway.config.origin {
             return origin.clone();
         }
-        let authority = self.header(header::HOST).map(str::to_owned);
-        let authority = authority.or_else(|| self.head.uri.authority().map(ToString::to_string));
-        format!("http://{}", authority.unwrap_or_else(|| "localhost".into()))
+        let authority = layers::authority(&self.head.uri, &self.head.headers);
+        format!("http://{}", authority.unwrap_or("localhost"))
     }
 
     /// Says whether the request has a body.
@@ -132,27 +149,29 @@ impl<'a> Call<'a> {
         self.has_body
     }
 
-    /// Returns the body as a chunk of an upload, beginning where the request says.
-    pub(super) fn into_chunk(self, start: Option<u64>) -> Chunk {
-        let length = self.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    /// Returns how long the body is, where the request says so.
+    pub(super) fn body_length(&self) -> Option<u64> {
+        self.header(header::CONTENT_LENGTH).and_then(number)
+    }
+
+    /// Returns the body as a chunk of an upload, which begins and ends where the request says.
+    pub(super) fn into_chunk(self, range: Option<ChunkRange>) -> Chunk {
         Chunk {
-            start,
-            length,
+            start: range.map(|range| range.first),
+            // A body that comes without its length still has to have that of its range.
+            length: self.body_length().or(range.map(|range| range.length)),
             body: self.into_stream(),
         }
     }
 
     /// Returns the body as it comes. It breaks off where the client is too slow.
     pub(super) fn into_stream(self) -> registry::Body {
-        let frames = self.body.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let stream = futures_util::stream::unfold(frames, |mut frames| async move {
-            match frames.0.as_mut()?.next().await {
-                Some(Ok(bytes)) => Some((Ok(bytes), frames)),
-                Some(Err(error)) => Some((Err(broken(&error)), frames.ended())),
-                None => {
-                    frames.ended();
-                    None
-                }
+        let body = self.body.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let stream = futures_util::stream::unfold(Some(body.into_data_stream()), |pieces| async move {
+            let mut pieces = pieces?;
+            match pieces.next().await? {
+                Ok(bytes) => Some((Ok(bytes), Some(pieces))),
+                Err(error) => Some((Err(broken(&error)), None)),
             }
         });
         stream.boxed()
@@ -160,10 +179,7 @@ impl<'a> Call<'a> {
 
     /// Returns a small body as a whole.
     pub(super) async fn into_bytes(self, what: &'static str, bytes_max: u64) -> Result<Bytes, HttpError> {
-        let said = self
-            .header(header::CONTENT_LENGTH)
-            .and_then(|length| length.parse::<u64>().ok())
-            .unwrap_or_default();
+        let said = self.body_length().unwrap_or_default();
         let too_large = |size: u64| {
             Err(registry::RegistryError::TooLarge {
                 what,
@@ -197,38 +213,6 @@ impl<'a> Call<'a> {
     }
 }
 
-/// The body of a request as it comes.
-///
-/// A client that is refused while it still sends would see its connection reset, and not the answer, if the rest were left unread. So what
-/// nobody wants any more is read on in the background, within limits.
-struct Frames(Option<BodyDataStream>);
-
-impl Frames {
-    /// There is nothing more to come.
-    fn ended(mut self) -> Self {
-        self.0 = None;
-        self
-    }
-}
-
-impl Drop for Frames {
-    fn drop(&mut self) {
-        let frames = self.0.take().filter(|frames| !axum::body::HttpBody::is_end_stream(frames));
-        if let (Some(frames), Ok(runtime)) = (frames, tokio::runtime::Handle::try_current()) {
-            runtime.spawn(tokio::time::timeout(UNWANTED_TIME_MAX, read_unwanted(frames)));
-        }
-    }
-}
-
-async fn read_unwanted(mut frames: BodyDataStream) {
-    let mut read = 0;
-    while read < UNWANTED_BYTES_MAX
-        && let Some(Ok(bytes)) = frames.next().await
-    {
-        read += bytes.len();
-    }
-}
-
 /// Returns why a body ended: what the connection says, else the cause at the bottom.
 fn broken(error: &axum::Error) -> BodyError {
     let causes = || std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
@@ -251,7 +235,14 @@ pub(super) fn answer(status: u16, content_type: &'static str, body: impl Into<Bo
 
 /// Returns a JSON answer.
 pub(super) fn json(value: &serde_json::Value) -> Response<Body> {
-    answer(200, "application/json", value.to_string())
+    document("application/json", value.to_string())
+}
+
+/// Returns a document that the gateway wrote for this request.
+pub(super) fn document(content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = answer(200, content_type, body);
+    response.extensions_mut().insert(layers::OwnJson);
+    response
 }
 
 fn decoded(text: &str) -> Cow<'_, str> {
@@ -261,12 +252,4 @@ fn decoded(text: &str) -> Cow<'_, str> {
 /// Returns text as a header value. Text that is none, which validated names never are, yields an empty one.
 pub(super) fn value(text: impl AsRef<str>) -> HeaderValue {
     HeaderValue::from_str(text.as_ref()).unwrap_or(HeaderValue::from_static(""))
-}
-
-/// Returns the `Link` to the next page of a list (RFC 8288).
-pub(super) fn next_link(path: &str, parameters: &[(&str, &str)]) -> HeaderValue {
-    let pairs = parameters
-        .iter()
-        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ESCAPED)));
-    value(format!("<{path}?{}>; rel=\"next\"", pairs.collect::<Vec<_>>().join("&")))
 }

@@ -1,4 +1,4 @@
-//! From a raw path to what is meant.
+//! From a raw path with names in it to what is meant. The router knows the paths without.
 //!
 //! Repository names contain slashes and may contain words such as `manifests`, so no table of patterns can tell routes apart. The path is
 //! split on `/`, each segment is decoded once, and the keywords of the distribution protocol are looked for from the right;
@@ -6,35 +6,18 @@
 
 use std::borrow::Cow;
 
-use crate::oci::{Digest, DigestError, NameError, Reference, Repository};
+use crate::{
+    oci::{Digest, DigestError, NameError, Reference, Repository},
+    plugin_host::RESERVED_MOUNTS,
+};
 
-/// What a path names.
+/// What a path with names in it names.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Route {
-    /// `/`
-    Root,
-    /// `/healthz`
-    Health,
-    /// `/readyz`
-    Ready,
-    /// `/metrics`
-    Metrics,
-    /// `/v2/`
-    Base,
-    /// `/v2/_catalog`
-    Catalog,
-    /// `/v2/_oci/ext/discover`, of the registry or of a repository
+    /// `/v2/{repository}/_oci/ext/discover`
     Discover,
-    /// `/v2/_portolan/types`
-    Types,
-    /// `/v2/_portolan/plugins`
-    Plugins,
     /// `/v2/_portolan/plugins/{name}`
     Plugin(String),
-    /// `/v2/_portolan/search`
-    Search,
-    /// `/v2/_portolan/openapi.json`
-    OpenApi,
     /// `/v2/{repository}/tags/list`
     Tags(Repository),
     /// `/v2/{repository}/manifests/{reference}`
@@ -78,23 +61,15 @@ pub(super) enum RouteError {
     Digest(#[from] DigestError),
 }
 
-/// The first segments that no service can be mounted at.
-pub(super) const RESERVED: [&str; 5] = ["v2", "healthz", "readyz", "metrics", ".well-known"];
-
 /// Reads a raw path.
 pub(super) fn parse(path: &str) -> Result<Route, RouteError> {
     let rest = path.strip_prefix('/').ok_or(RouteError::Unknown)?;
     let segments = rest.split('/').map(decode).collect::<Result<Vec<_>, _>>()?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match segments.as_slice() {
-        [""] => Ok(Route::Root),
-        ["healthz"] => Ok(Route::Health),
-        ["readyz"] => Ok(Route::Ready),
-        ["metrics"] => Ok(Route::Metrics),
-        ["v2"] | ["v2", ""] => Ok(Route::Base),
         ["v2", rest @ ..] => distribution(rest),
         [".well-known", document] => Ok(Route::WellKnown((*document).to_owned())),
-        [mount, rest @ ..] if !RESERVED.contains(mount) => Ok(Route::Service((*mount).to_owned(), rest.join("/"))),
+        [mount, rest @ ..] if !RESERVED_MOUNTS.contains(mount) => Ok(Route::Service((*mount).to_owned(), rest.join("/"))),
         _ => Err(RouteError::Unknown),
     }
 }
@@ -118,8 +93,6 @@ fn distribution(segments: &[&str]) -> Result<Route, RouteError> {
         return extension(repository, rest.get(1..).unwrap_or_default());
     }
     match segments {
-        ["_catalog"] => Ok(Route::Catalog),
-        ["_oci", "ext", "discover"] => Ok(Route::Discover),
         [name @ .., "_oci", "ext", "discover"] => repository(name).map(|_| Route::Discover),
         [name @ .., "blobs", "uploads"] | [name @ .., "blobs", "uploads", ""] => Ok(Route::Uploads(repository(name)?)),
         [name @ .., "blobs", "uploads", session] => Ok(Route::Upload(repository(name)?, (*session).to_owned())),
@@ -134,11 +107,7 @@ fn distribution(segments: &[&str]) -> Result<Route, RouteError> {
 /// Reads what follows `_portolan`.
 fn extension(name: &[&str], segments: &[&str]) -> Result<Route, RouteError> {
     match (name, segments) {
-        ([], ["types"]) => Ok(Route::Types),
-        ([], ["plugins"]) => Ok(Route::Plugins),
         ([], ["plugins", plugin]) => Ok(Route::Plugin((*plugin).to_owned())),
-        ([], ["search"]) => Ok(Route::Search),
-        ([], ["openapi.json"]) => Ok(Route::OpenApi),
         ([_, ..], ["artifacts", reference]) => Ok(Route::Artifact(repository(name)?, reference.parse()?)),
         ([_, ..], ["artifacts", reference, "views", view]) => {
             Ok(Route::View(repository(name)?, reference.parse()?, (*view).to_owned()))
@@ -159,18 +128,8 @@ impl Route {
     /// Returns the name under which logs and metrics count the route.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Root => "root",
-            Self::Health => "healthz",
-            Self::Ready => "readyz",
-            Self::Metrics => "metrics",
-            Self::Base => "base",
-            Self::Catalog => "catalog",
             Self::Discover => "discover",
-            Self::Types => "types",
-            Self::Plugins => "plugins",
             Self::Plugin(_) => "plugin",
-            Self::Search => "search",
-            Self::OpenApi => "openapi",
             Self::Tags(_) => "tags",
             Self::Manifest(..) => "manifest",
             Self::Blob(..) => "blob",
@@ -219,8 +178,9 @@ mod tests {
             ("/v2/a/manifests/v%31", manifest("a", "v1")),
             ("/x/team/index.yaml", Route::Service("x".into(), "team/index.yaml".into())),
             ("/x", Route::Service("x".into(), String::new())),
-            ("/v2", Route::Base),
-            ("/v2/_catalog", Route::Catalog),
+            ("/v2/_portolan/plugins/x", Route::Plugin("x".into())),
+            ("/v2/a/_oci/ext/discover", Route::Discover),
+            ("/.well-known/x", Route::WellKnown("x".into())),
         ];
         for (path, expected) in cases {
             assert_eq!(parse(path), Ok(expected), "{path}");
@@ -253,11 +213,22 @@ mod tests {
             "/v2/a",
             "/v2/a/unknown/b",
             "/v2/_portolan/other",
-            "/healthz/x",
+            "/v2",
             "/v2/_portolan/artifacts/v1",
         ] {
             assert_eq!(parse(path), Err(RouteError::Unknown), "{path}");
         }
+    }
+
+    #[test]
+    fn no_service_answers_where_the_gateway_does() {
+        for mount in RESERVED_MOUNTS {
+            for path in [format!("/{mount}"), format!("/{mount}/"), format!("/{mount}/x/y")] {
+                assert!(!matches!(parse(&path), Ok(Route::Service(..))), "{path}");
+            }
+        }
+        // A mount that is spelt with escapes is the same mount.
+        assert_eq!(parse("/he%61lthz"), Err(RouteError::Unknown));
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! Listening, and the places of connections; the line in the log that every request gets.
+//! Listening, and the places of connections.
 //!
 //! Each connection is a task of its own. Nothing that a client does or leaves undone holds a place for ever, and every wait ends when the
 //! gateway stops.
@@ -14,42 +14,25 @@ mod places;
 mod traffic;
 mod transfer;
 
-use std::{
-    error::Error,
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{
-    body::Body,
-    http::{HeaderName, HeaderValue, Request, Response, Version, header},
-};
 use rustix::net::sockopt;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
 };
-use tracing::Instrument;
 
 use self::{
     link::Link,
     places::{Free, Peer, Places},
 };
-use super::{Gateway, error::HttpError, request::value, route};
+use super::{Gateway, router};
 
 pub(super) use budget::Exhausted;
 pub use connection::CONNECTION_BYTES_MAX;
 pub(super) use exchange::exhausted;
 pub(super) use traffic::Traffic;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 /// How long the server waits before it accepts again after the system refused, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -103,6 +86,7 @@ impl Server {
     pub async fn serve(self, gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
         let places = gateway.traffic.places.clone();
         let mut connections = JoinSet::new();
+        let router = router(&gateway);
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -117,7 +101,7 @@ impl Server {
                 continue;
             };
             prepare(&stream);
-            let serve = connection::serve(gateway.clone(), stream, link, stop.clone());
+            let serve = connection::serve(gateway.clone(), router.clone(), stream, link, stop.clone());
             connections.spawn(async move {
                 serve.await;
                 drop(place);
@@ -171,50 +155,4 @@ fn refuse(stream: &TcpStream) {
             "a client could not be told that it has too many connections"
         );
     }
-}
-
-/// Answers one request: finds what is meant, counts it, logs it.
-async fn handle(gateway: Arc<Gateway>, request: Request<Body>) -> Response<Body> {
-    static REQUESTS: AtomicU64 = AtomicU64::new(0);
-    let begin = Instant::now();
-    let id = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    answer(&gateway, request, begin, id).await
-}
-
-async fn answer(gateway: &Gateway, request: Request<Body>, begin: Instant, id: u64) -> Response<Body> {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let route = route::parse(&path);
-    let name = route.as_ref().map_or("unknown", route::Route::name);
-    let is_api = path.starts_with("/v2");
-    let sends_body = request.version() < Version::HTTP_2 && !axum::body::HttpBody::is_end_stream(request.body());
-    let answered = match route {
-        // What goes to the log while the request is answered carries its id.
-        Ok(route) => {
-            let span = tracing::error_span!("answering", id = format_args!("{id:x}"));
-            super::dispatch(gateway, route, request).instrument(span).await
-        }
-        Err(error) => Err(HttpError::from(error)),
-    };
-    let said = answered.as_ref().err().map(|error| error.message.clone());
-    let mut response = answered.unwrap_or_else(HttpError::into_response);
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, value(format!("{id:x}")));
-    if sends_body && said.is_some() {
-        // The rest of the body may be unread, and then the connection ends here: the client must not send the next request on it.
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    if is_api {
-        headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-    }
-    let bytes = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    let bytes: u64 = bytes
-        .or_else(|| axum::body::HttpBody::size_hint(response.body()).exact())
-        .unwrap_or_default();
-    let (status, took) = (response.status().as_u16(), begin.elapsed());
-    gateway.metrics.request(name, method.as_str(), status, bytes, took);
-    let (ms, error) = (took.as_secs_f64() * 1e3, said.as_deref());
-    tracing::info!(target: "request", id = format_args!("{id:x}"), %method, path, status, bytes, ms = format_args!("{ms:.1}"), error);
-    response
 }

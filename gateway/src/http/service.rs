@@ -14,16 +14,16 @@ use super::{
 use crate::services::{Part, ServiceError, ServiceRequest, ServiceResponse, Target};
 
 /// `/{mount}/...`
-pub(super) async fn mounted(call: Call<'_>, mount: String, path: String) -> Answer {
+pub(super) async fn mounted(call: Call, mount: String, path: String) -> Answer {
     serve(call, Target::Mount { mount, path }).await
 }
 
 /// `/.well-known/{document}`
-pub(super) async fn well_known(call: Call<'_>, document: String) -> Answer {
+pub(super) async fn well_known(call: Call, document: String) -> Answer {
     serve(call, Target::WellKnown(document)).await
 }
 
-async fn serve(call: Call<'_>, target: Target) -> Answer {
+async fn serve(call: Call, target: Target) -> Answer {
     let text = |header: &HeaderValue| header.to_str().ok().map(str::to_owned);
     let headers = call
         .headers()
@@ -31,7 +31,7 @@ async fn serve(call: Call<'_>, target: Target) -> Answer {
         .filter_map(|(name, header)| Some((name.as_str().to_owned(), text(header)?)))
         .collect();
     let if_none_match = call.header(header::IF_NONE_MATCH).map(str::to_owned);
-    let (is_head, services, caller) = (call.is_head(), &call.gateway.services, call.caller.clone());
+    let (is_head, gateway, caller) = (call.is_head(), call.gateway.clone(), call.caller.clone());
     let (method, origin, query) = (call.method().to_owned(), call.origin(), call.form());
     let body = call.has_body().then(|| call.into_stream());
     let request = ServiceRequest {
@@ -43,7 +43,7 @@ async fn serve(call: Call<'_>, target: Target) -> Answer {
         body,
         if_none_match,
     };
-    let answered = services.answer(&caller, request).await?;
+    let answered = gateway.services.answer(&caller, request).await?;
     response(answered, is_head).await
 }
 

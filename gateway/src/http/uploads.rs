@@ -6,10 +6,10 @@ use axum::{
 };
 
 use super::{
-    Answer,
+    Answer, Gateway,
     error::HttpError,
     manifests::CONTENT_DIGEST,
-    range,
+    range::{self, ChunkRange},
     request::{Call, answer, value},
 };
 use crate::{
@@ -20,54 +20,57 @@ use crate::{
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 /// `POST /v2/{repository}/blobs/uploads/`, with `?digest=`, `?mount=` (and `&from=`) or `?digest-algorithm=`
-pub(super) async fn post(call: Call<'_>, repository: &Repository) -> Answer {
-    let registry = &call.gateway.registry;
-    let caller = call.caller.clone();
+pub(super) async fn post(call: Call, repository: &Repository) -> Answer {
+    let (gateway, caller) = (call.gateway.clone(), call.caller.clone());
     if let Some(digest) = call.parameter("digest") {
         let digest: Digest = digest.parse()?;
         let chunk = call.into_chunk(None);
-        registry.put_blob(&caller, repository, &digest, chunk).await?;
-        return Ok(created(repository, &digest));
+        gateway.registry.put_blob(&caller, repository, &digest, chunk).await?;
+        return Ok(created(&gateway, repository, &digest));
     }
     if let Some(digest) = call.parameter("mount").filter(|digest| !digest.is_empty()) {
         let digest: Digest = digest.parse()?;
         // A source that is no name holds nothing, and the client falls back to pushing, as with any other source that cannot serve.
         let from = call.parameter("from").map(|from| from.parse::<Repository>());
         let mounted = match from {
-            Some(Ok(from)) => registry.mount(&caller, repository, &digest, Some(&from)).await?,
+            Some(Ok(from)) => gateway.registry.mount(&caller, repository, &digest, Some(&from)).await?,
             Some(Err(_)) => false,
-            None => registry.mount(&caller, repository, &digest, None).await?,
+            None => gateway.registry.mount(&caller, repository, &digest, None).await?,
         };
         if mounted {
-            return Ok(created(repository, &digest));
+            return Ok(created(&gateway, repository, &digest));
         }
     }
     let algorithm = call
         .parameter("digest-algorithm")
         .filter(|algorithm| !algorithm.is_empty())
         .map_or(Ok(Algorithm::Sha256), |algorithm| algorithm.parse())?;
-    let state = registry.begin_upload(&caller, repository, algorithm).await?;
-    Ok(progress(StatusCode::ACCEPTED, repository, &state))
+    let state = gateway.registry.begin_upload(&caller, repository, algorithm).await?;
+    Ok(progress(&gateway, StatusCode::ACCEPTED, repository, &state))
 }
 
 /// `GET /v2/{repository}/blobs/uploads/{session}`
-pub(super) async fn get(call: &Call<'_>, repository: &Repository, id: &str) -> Answer {
+pub(super) async fn get(call: &Call, repository: &Repository, id: &str) -> Answer {
     let state = call.gateway.registry.upload_state(&call.caller, repository, id).await?;
-    Ok(progress(StatusCode::NO_CONTENT, repository, &state))
+    Ok(progress(&call.gateway, StatusCode::NO_CONTENT, repository, &state))
 }
 
 /// `PATCH /v2/{repository}/blobs/uploads/{session}`
-pub(super) async fn patch(call: Call<'_>, repository: &Repository, id: &str) -> Answer {
-    let (registry, caller) = (&call.gateway.registry, call.caller.clone());
-    let start = chunk_start(&call)?;
-    let appended = registry.append(&caller, repository, id, call.into_chunk(start)).await;
-    let state = appended.map_err(|error| out_of_order(repository, error))?;
-    Ok(progress(StatusCode::ACCEPTED, repository, &state))
+pub(super) async fn patch(call: Call, repository: &Repository, id: &str) -> Answer {
+    // A session has no entity tag.
+    call.conditions().check_change(None)?;
+    let (gateway, caller) = (call.gateway.clone(), call.caller.clone());
+    let range = chunk_range(&call)?;
+    let appended = gateway.registry.append(&caller, repository, id, call.into_chunk(range)).await;
+    let state = appended.map_err(|error| out_of_order(&gateway, repository, error))?;
+    Ok(progress(&gateway, StatusCode::ACCEPTED, repository, &state))
 }
 
 /// `PUT /v2/{repository}/blobs/uploads/{session}?digest=`
-pub(super) async fn put(call: Call<'_>, repository: &Repository, id: &str) -> Answer {
-    let (registry, caller) = (&call.gateway.registry, call.caller.clone());
+pub(super) async fn put(call: Call, repository: &Repository, id: &str) -> Answer {
+    // A session has no entity tag.
+    call.conditions().check_change(None)?;
+    let (gateway, caller) = (call.gateway.clone(), call.caller.clone());
     let digest = call.parameter("digest").ok_or_else(|| {
         HttpError::bad_request(
             ErrorCode::DigestInvalid,
@@ -75,42 +78,44 @@ pub(super) async fn put(call: Call<'_>, repository: &Repository, id: &str) -> An
         )
     })?;
     let digest: Digest = digest.parse()?;
-    let start = chunk_start(&call)?;
-    let finished = registry
-        .finish(&caller, repository, id, &digest, call.into_chunk(start))
+    let range = chunk_range(&call)?;
+    let finished = gateway
+        .registry
+        .finish(&caller, repository, id, &digest, call.into_chunk(range))
         .await;
-    finished.map_err(|error| out_of_order(repository, error))?;
-    Ok(created(repository, &digest))
+    finished.map_err(|error| out_of_order(&gateway, repository, error))?;
+    Ok(created(&gateway, repository, &digest))
 }
 
 /// `DELETE /v2/{repository}/blobs/uploads/{session}`
-pub(super) async fn delete(call: &Call<'_>, repository: &Repository, id: &str) -> Answer {
+pub(super) async fn delete(call: &Call, repository: &Repository, id: &str) -> Answer {
+    call.conditions().check_change(None)?;
     call.gateway.registry.cancel_upload(&call.caller, repository, id).await?;
     Ok(answer(204, "", Body::empty()))
 }
 
-/// Returns where a chunk begins, where the request says so, and checks that it is as long as it says.
-fn chunk_start(call: &Call<'_>) -> Result<Option<u64>, HttpError> {
+/// Returns where a chunk lies, where the request says so, and checks that its body is said to be as long.
+fn chunk_range(call: &Call) -> Result<Option<ChunkRange>, HttpError> {
     let Some(header) = call.header(header::CONTENT_RANGE) else {
         return Ok(None);
     };
     let refuse = |message: String| HttpError::new(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid, message);
-    let (start, length) = range::chunk(header).ok_or_else(|| {
+    let range = range::chunk(header).ok_or_else(|| {
         refuse(format!(
             "Content-Range {header:?} is not of the form first-last, for example 0-1023"
         ))
     })?;
-    let said = call.header(header::CONTENT_LENGTH).and_then(|said| said.parse::<u64>().ok());
-    match said.filter(|said| *said != length) {
+    match call.body_length().filter(|said| *said != range.length) {
         Some(said) => Err(refuse(format!(
-            "Content-Range {header:?} spans {length} bytes, but Content-Length is {said}"
+            "Content-Range {header:?} spans {} bytes, but Content-Length is {said}",
+            range.length
         ))),
-        None => Ok(Some(start)),
+        None => Ok(Some(range)),
     }
 }
 
 /// Tells a client whose chunk was out of order where the session is, so that it can go on from there.
-fn out_of_order(repository: &Repository, error: RegistryError) -> HttpError {
+fn out_of_order(gateway: &Gateway, repository: &Repository, error: RegistryError) -> HttpError {
     let state = match &error {
         RegistryError::UploadRange { id, offset, .. } => Some(UploadState {
             id: id.clone(),
@@ -121,14 +126,14 @@ fn out_of_order(repository: &Repository, error: RegistryError) -> HttpError {
     let error = HttpError::from(error);
     match state {
         Some(state) => error
-            .with(header::LOCATION, location(repository, &state.id))
+            .with(header::LOCATION, location(gateway, repository, &state.id))
             .with(header::RANGE, held(&state)),
         None => error,
     }
 }
 
-fn location(repository: &Repository, id: &str) -> HeaderValue {
-    value(format!("/v2/{repository}/blobs/uploads/{id}"))
+fn location(gateway: &Gateway, repository: &Repository, id: &str) -> HeaderValue {
+    value(gateway.url(format!("/v2/{repository}/blobs/uploads/{id}")))
 }
 
 /// Words how much a session holds. Clients expect `0-0` of an empty one.
@@ -136,20 +141,23 @@ fn held(state: &UploadState) -> HeaderValue {
     value(format!("0-{}", state.offset.saturating_sub(1)))
 }
 
-fn progress(status: StatusCode, repository: &Repository, state: &UploadState) -> Response<Body> {
+fn progress(gateway: &Gateway, status: StatusCode, repository: &Repository, state: &UploadState) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::LOCATION, location(repository, &state.id));
+    headers.insert(header::LOCATION, location(gateway, repository, &state.id));
     headers.insert(header::RANGE, held(state));
     headers.insert(UPLOAD_UUID, value(&state.id));
     response
 }
 
-fn created(repository: &Repository, digest: &Digest) -> Response<Body> {
+fn created(gateway: &Gateway, repository: &Repository, digest: &Digest) -> Response<Body> {
     let mut response = answer(201, "", Body::empty());
     let headers = response.headers_mut();
-    headers.insert(header::LOCATION, value(format!("/v2/{repository}/blobs/{digest}")));
+    headers.insert(
+        header::LOCATION,
+        value(gateway.url(format!("/v2/{repository}/blobs/{digest}"))),
+    );
     headers.insert(CONTENT_DIGEST, value(digest.as_str()));
     response
 }

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::{
-    Applied, Claimed, Command, Edge, EdgeKind, Entry, EntryUpdate, Expected, Finding, Job, JobCount, JobEnd, JobKind, Judged, Metadata,
-    MetadataError, Opinion, Plan, PlanCursor, PutManifest, ReferrerRecord, Refused, ScanUpdate, Stamp, Turn,
+    Applied, Claimed, Command, Edge, EdgeKind, Entry, EntryUpdate, Expected, Finding, Job, JobCount, JobEnd, JobKind, Judged,
+    Metadata, MetadataError, Opinion, Plan, PlanCursor, PutManifest, ReferrerRecord, Refused, ScanUpdate, Stamp, Turn,
 };
 use crate::oci::{Digest, MediaType, Reference, Repository, Tag};
 

@@ -14,7 +14,7 @@ use crate::{
 pub(crate) struct Inquiry {
     /// The method in upper case.
     pub(crate) method: String,
-    /// The scheme and authority under which clients reach the gateway.
+    /// The scheme and authority under which clients reach the gateway, with the path in front of it, if any.
     pub(crate) origin: String,
     /// The well-known document that is asked for.
     pub(crate) well_known: Option<String>,

@@ -13,8 +13,9 @@ use serde_json::Value;
 const SPEC_BYTES_MAX: usize = 256 << 10;
 /// How many faults are told at once.
 const FAULTS_MAX: usize = 5;
-/// Mounts that belong to the gateway.
-const RESERVED_MOUNTS: [&str; 5] = ["v2", "healthz", "readyz", "metrics", ".well-known"];
+/// The first segments of paths that no service can be mounted at: those of the gateway itself, and those that it will need for a user
+/// interface and for authentication.
+pub const RESERVED_MOUNTS: [&str; 8] = ["v2", "healthz", "readyz", "metrics", ".well-known", "ui", "token", "auth"];
 
 /// The published schema, ready to check.
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
@@ -261,6 +262,10 @@ mod tests {
         for (key, value, expected) in cases {
             let error = check(|spec| spec[key] = value.clone()).expect_err(key);
             assert!(error.contains(expected), "{key} {value}: {error}");
+        }
+        for mount in RESERVED_MOUNTS.iter().filter(|mount| !mount.starts_with('.')) {
+            let error = check(|spec| spec["service"] = json!({ "mount": mount })).expect_err(mount);
+            assert!(error.contains("belongs to the gateway"), "{mount}: {error}");
         }
         assert!(Spec::parse("{").unwrap_err().contains("JSON"));
         assert!(Spec::parse(&" ".repeat(SPEC_BYTES_MAX + 1)).unwrap_err().contains("at most"));

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Artifact, MissingReferences, Push, Reader, Registry, RegistryError, Remark, now_seconds, reader::Coming};
 use crate::{
     auth::{Action, Caller},
-    metadata::{Applied, Command, Edge, EdgeKind, Finding, MetadataError, Opinion, PutManifest, Refused},
+    metadata::{Applied, Command, Edge, EdgeKind, Expected, Finding, MetadataError, Opinion, PutManifest, Refused},
     oci::{Algorithm, Descriptor, Digest, Manifest, Reference, Repository, Tag, media_types},
 };
 
@@ -46,16 +46,20 @@ pub(super) struct Prepared {
 }
 
 impl Registry {
-    /// Stores a manifest: reads it, asks whoever knows its type, and then stores it with its tags at one go.
+    /// Stores a manifest: reads it, asks whoever knows its type, and then stores it with its tags at one go, where its reference means
+    /// until then what is expected.
     ///
     /// # Errors
-    /// Says what is wrong with the manifest, what of it is missing, or why a plugin rejected it. Nothing is stored then.
+    /// Says what is wrong with the manifest, what of it is missing, why a plugin rejected it, or with [`RegistryError::Unmet`] what the
+    /// reference means instead. Nothing is stored then.
     pub async fn put_manifest(
         &self,
         caller: &Caller,
         repository: &Repository,
         push: ManifestPush,
+        expected: Vec<Expected>,
     ) -> Result<Pushed, RegistryError> {
+        let reference = push.reference.clone();
         let prepared = self.prepare(caller, repository, push, &Coming::default()).await?;
         let Prepared { command, remarks } = prepared;
         let pushed = Pushed {
@@ -65,7 +69,11 @@ impl Registry {
             remarks,
         };
         let jobs = command.judged.as_ref().is_some_and(|judged| judged.scan || judged.index);
-        let applied = self.metadata().apply(Command::PutManifest(Box::new(command))).await;
+        let command = Command::PutManifest(Box::new(command));
+        let applied = self
+            .metadata()
+            .apply(expecting(repository, &reference, expected, command))
+            .await;
         applied.map_err(|error| RegistryError::of(error, repository))?;
         if jobs {
             self.jobs_wake.notify_one();
@@ -125,23 +133,27 @@ impl Registry {
         Ok(Prepared { command, remarks })
     }
 
-    /// Removes a manifest and every tag that means it, or a tag alone.
+    /// Removes a manifest and every tag that means it, or a tag alone, where the reference means what is expected.
     ///
     /// # Errors
-    /// [`RegistryError::ManifestUnknown`] where it is not there.
+    /// [`RegistryError::ManifestUnknown`] where it is not there, [`RegistryError::Unmet`] where it means something else.
     pub async fn delete_manifest(
         &self,
         caller: &Caller,
         repository: &Repository,
         reference: &Reference,
+        expected: Vec<Expected>,
     ) -> Result<(), RegistryError> {
         self.authorise(caller, Action::Delete, repository)?;
-        let command = delete_command(repository, reference, None);
+        let command = expecting(repository, reference, expected, delete_command(repository, reference, None));
         match self.metadata().apply(command).await {
-            Err(MetadataError::Refused(Refused::Absent)) => {
+            // What is not there cannot be deleted, whatever was expected of it.
+            Err(MetadataError::Refused(Refused::Absent | Refused::Unmet { meant: None, .. })) => {
                 Err(RegistryError::ManifestUnknown(repository.clone(), reference.clone()))
             }
-            other => other.map(|_: Applied| ()).map_err(RegistryError::Metadata),
+            other => other
+                .map(|_: Applied| ())
+                .map_err(|error| RegistryError::of(error, repository)),
         }
     }
 
@@ -267,6 +279,19 @@ pub(super) fn command_for(artifact: Artifact) -> PutManifest {
         digest: artifact.digest,
         bytes: artifact.bytes,
     }
+}
+
+/// Makes a command conditional on what a reference means when it is applied.
+fn expecting(repository: &Repository, reference: &Reference, expected: Vec<Expected>, command: Command) -> Command {
+    if expected.is_empty() {
+        return command;
+    }
+    let conditions = expected.into_iter().map(|expected| Command::Expect {
+        repository: repository.clone(),
+        reference: reference.clone(),
+        expected,
+    });
+    Command::All(conditions.chain([command]).collect())
 }
 
 /// Returns the command that deletes a tag, or a manifest with its tags, where the reference still means `expected`.

@@ -73,13 +73,39 @@ async fn chunks_out_of_order_are_refused_and_say_where_to_go_on() {
         assert_eq!((answer.header("range"), answer.location()), ("0-3", location.clone()));
         answer.expect_error(416, "BLOB_UPLOAD_INVALID", "holds 4 bytes");
     }
-    for (range, said) in [("4-9", "spans 6 bytes"), ("x", "first-last"), ("5-4", "first-last")] {
+    for (range, said) in [
+        ("4-9", "spans 6 bytes"),
+        ("x", "first-last"),
+        ("5-4", "first-last"),
+        ("+4-5", "first-last"),
+        ("4-+5", "first-last"),
+    ] {
         gateway
             .send("PATCH", &location, &[("content-range", range)], "45")
             .await
             .expect_error(416, "BLOB_UPLOAD_INVALID", said);
     }
     assert_eq!(gateway.get(&location).await.expect(204).header("range"), "0-3");
+}
+
+/// A chunk that comes without its length has to have that of its range.
+#[tokio::test]
+async fn what_comes_is_compared_with_the_range_that_was_said() {
+    let gateway = TestGateway::start().await;
+    let location = begin(&gateway, "").await;
+    for sent in [&["0123", "45"][..], &["01"], &["0123456789", "0123456789"]] {
+        let location = begin(&gateway, "").await;
+        let pieces: Vec<_> = sent.iter().map(|piece| Ok::<_, std::io::Error>(*piece)).collect();
+        let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
+        let answer = gateway.send("PATCH", &location, &[("content-range", "0-3")], body).await;
+        answer.expect_error(400, "SIZE_INVALID", "4 bytes were announced");
+    }
+    let body = reqwest::Body::wrap_stream(futures_util::stream::iter(["01", "23"].map(Ok::<_, std::io::Error>)));
+    let answer = gateway
+        .send("PATCH", &location, &[("content-range", "0-3")], body)
+        .await
+        .expect(202);
+    assert_eq!(answer.header("range"), "0-3");
 }
 
 #[tokio::test]

@@ -255,3 +255,24 @@ async fn calls_are_counted_for_prometheus() {
     assert_eq!(metrics.matches("# EOF").count(), 1);
     assert_eq!(calls(&gateway, "everything", "scan", "ok").await, 1);
 }
+
+/// A proxy may serve the gateway below a path: what people copy and what services are told begins with it.
+#[tokio::test]
+async fn commands_and_services_follow_the_path_of_the_origin() {
+    let origin = "https://example.org/tools/registry";
+    let gateway = with_guests(&format!("[http]\norigin = \"{origin}\"\n"), &["everything"]).await;
+    let artifact = Artifact::everything();
+    let _ = artifact.push(&gateway, "team/thing", "v1").await.expect(201);
+    let shown = shown(&gateway, "team/thing", "v1").await;
+    let command = "oras pull example.org/tools/registry/team/thing:v1";
+    assert_eq!(shown["commands"][0]["command"], command);
+    let url = format!(
+        "/tools/registry/v2/team/thing/_portolan/artifacts/{}/views/text",
+        artifact.digest()
+    );
+    assert_eq!(shown["views"][1]["url"], url);
+    assert_eq!(gateway.get("/everything").await.expect(200).json()["origin"], origin);
+    let page = gateway.get("/v2/_portolan/types?n=1").await.expect(200);
+    let link = page.header("link");
+    assert!(link.starts_with("</tools/registry/v2/_portolan/types?n=1&"), "{link}");
+}

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::Router;
 use hyper::{
     rt::Executor,
     server::conn::{http1, http2},
@@ -58,7 +59,13 @@ impl Ending for http2::Connection<TokioIo<Wire>, Exchange, Streams> {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(gateway: Arc<Gateway>, mut stream: TcpStream, link: Arc<Link>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    gateway: Arc<Gateway>,
+    router: Router,
+    mut stream: TcpStream,
+    link: Arc<Link>,
+    mut stop: watch::Receiver<bool>,
+) {
     let config = &gateway.config;
     let begun = tokio::select! {
         begun = timeout(config.head_max, first::read(&mut stream)) => begun.ok().flatten(),
@@ -71,7 +78,7 @@ pub(super) async fn serve(gateway: Arc<Gateway>, mut stream: TcpStream, link: Ar
         return tracing::debug!(?told, "a client spoke TLS");
     }
     let patience = Patience::of(config);
-    let service = Exchange::new(gateway.clone(), link.clone());
+    let service = Exchange::new(gateway.clone(), router, link.clone());
     let listener = (protocol == Protocol::Http1).then(|| link.clone());
     let io = TokioIo::new(Wire::new(stream, first, listener));
     let watch = Watch {

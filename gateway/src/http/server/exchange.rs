@@ -3,11 +3,14 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
+    Router,
     body::{Body, HttpBody},
     http::{Method, Request, Response, request::Parts},
+    response::IntoResponse,
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use hyper::{body::Incoming, service::Service};
+use tower::ServiceExt;
 
 use super::{
     bodies::{Coming, Going, SMALL_BYTES_MAX},
@@ -27,12 +30,13 @@ const RETRY_SECONDS: u32 = 5;
 /// Answers the requests of one connection.
 pub(super) struct Exchange {
     gateway: Arc<Gateway>,
+    router: Router,
     link: Arc<Link>,
 }
 
 impl Exchange {
-    pub(super) fn new(gateway: Arc<Gateway>, link: Arc<Link>) -> Self {
-        Self { gateway, link }
+    pub(super) fn new(gateway: Arc<Gateway>, router: Router, link: Arc<Link>) -> Self {
+        Self { gateway, router, link }
     }
 }
 
@@ -42,11 +46,13 @@ impl Service<Request<Incoming>> for Exchange {
     type Future = BoxFuture<'static, Result<Response<Going>, Infallible>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        exchange(self.gateway.clone(), self.link.run(), request).map(Ok).boxed()
+        exchange(self.gateway.clone(), self.router.clone(), self.link.run(), request)
+            .map(Ok)
+            .boxed()
     }
 }
 
-async fn exchange(gateway: Arc<Gateway>, running: Running, request: Request<Incoming>) -> Response<Going> {
+async fn exchange(gateway: Arc<Gateway>, router: Router, running: Running, request: Request<Incoming>) -> Response<Going> {
     let (coming_memory, going_memory) = (gateway.traffic.coming.clone(), gateway.traffic.going.clone());
     let patience = Patience::of(&gateway.config);
     let (sending, coming) = (Transfer::current(patience), Transfer::new(patience));
@@ -69,7 +75,7 @@ async fn exchange(gateway: Arc<Gateway>, running: Running, request: Request<Inco
         None => None,
     };
     let request = Request::from_parts(head, Body::new(Coming::new(body, coming)));
-    let response = super::handle(gateway, request).await;
+    let Ok(response) = router.oneshot(request).await;
     drop((reserved, held));
     let reserved = match Going::needs(response.body()) {
         Some(bytes) => going_memory.reserve(bytes).await.map(Some),

@@ -9,12 +9,7 @@ use crate::{
 };
 
 impl Writing<'_> {
-    pub(super) fn expect(
-        &mut self,
-        repository: Repository,
-        reference: Reference,
-        expected: &Expected,
-    ) -> Result<Applied, Abort> {
+    pub(super) fn expect(&mut self, repository: Repository, reference: Reference, expected: &Expected) -> Result<Applied, Abort> {
         let meant = self.meant(&repository, &reference)?;
         if expected.holds(meant.as_ref()) {
             return Ok(Applied::Done);

@@ -169,7 +169,9 @@ async fn of_many_that_expect_nothing_one_is_first() {
         };
         let put = Command::PutManifest(Box::new(manifest("a", &n.to_string(), &["v"])));
         let metadata = db.metadata.clone();
-        tasks.push(tokio::spawn(async move { metadata.apply(Command::All(vec![expect, put])).await }));
+        tasks.push(tokio::spawn(
+            async move { metadata.apply(Command::All(vec![expect, put])).await },
+        ));
     }
     let mut done = 0;
     for task in tasks {
