@@ -3,7 +3,6 @@
 //! Cost is counted in bytes that were allocated. The shapes are those that made a reader or a rule write the same text over and over:
 //! a key of a megabyte above ten thousand values, ten thousand faults that are looked up one by one, documents that are merged.
 
-use std::alloc::System;
 use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
@@ -11,10 +10,6 @@ use portolan_helm::chart::Chart;
 use portolan_helm::compare;
 use portolan_helm::{index, scan, validate};
 use portolan_plugin_sdk::Descriptor;
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const MANIFEST: &str = "apiVersion: v2\nname: web\nversion: 1.0.0\n";
 
@@ -87,10 +82,8 @@ fn judge(package: &[u8]) {
     let _ = compare::charts(&chart, &nothing, &inventory, &compare::files::Inventory::new());
 }
 
-fn cost(package: &[u8]) -> usize {
-    let region = Region::new(ALLOCATOR);
-    judge(package);
-    region.change().bytes_allocated
+fn cost(package: &[u8]) -> u64 {
+    allocation_counter::measure(|| judge(package)).bytes_total
 }
 
 /// The name of a shape, and a package of it that grows with a number.

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 )
 
@@ -19,13 +20,19 @@ import (
 const frameBytesMax = 64 << 20
 
 var readers = map[string]func([]byte) (any, error){
-	"gzip": readGzip,
-	"json": readJSON,
-	"tar":  readTar,
-	"zip":  readZip,
+	"chart":    readChart,
+	"gzip":     readGzip,
+	"json":     readJSON,
+	"metadata": readMetadata,
+	"tar":      readTar,
+	"values":   readValues,
+	"yaml":     readYAML,
+	"zip":      readZip,
 }
 
 func main() {
+	// Helm tells of what it forgives.
+	log.SetOutput(io.Discard)
 	if err := serve(bufio.NewReader(os.Stdin), bufio.NewWriter(os.Stdout)); err != nil {
 		fmt.Fprintln(os.Stderr, "oracle:", err)
 		os.Exit(1)

@@ -2,10 +2,12 @@
 //!
 //! A new format is a line in [`ALL`], a file here, and a reader of the same name in the oracle.
 
+pub mod chart;
 mod entries;
 pub mod gzip;
 pub mod json;
 pub mod tar;
+pub mod yaml;
 pub mod zip;
 
 use crate::{choices::Choices, oracle::Reading};
@@ -42,6 +44,26 @@ pub const ALL: &[Format] = &[
         name: "json",
         generate: json::generate,
         read: json::read,
+    },
+    Format {
+        name: "yaml",
+        generate: yaml::generate,
+        read: yaml::read,
+    },
+    Format {
+        name: "values",
+        generate: yaml::generate,
+        read: yaml::read_values,
+    },
+    Format {
+        name: "metadata",
+        generate: yaml::generate_metadata,
+        read: yaml::read_metadata,
+    },
+    Format {
+        name: "chart",
+        generate: chart::generate,
+        read: chart::read,
     },
 ];
 

@@ -1,8 +1,10 @@
 //! Inputs that are known to have been, or to be easily, understood differently: one file a format.
 
+mod chart;
 mod gzip;
 mod json;
 mod tar;
+mod yaml;
 mod zip;
 
 /// A known input.
@@ -42,6 +44,10 @@ pub fn of(format: &str) -> Vec<Shape> {
         "zip" => zip::all(),
         "gzip" => gzip::all(),
         "json" => json::all(),
+        "yaml" => yaml::documents(),
+        "values" => yaml::values(),
+        "metadata" => yaml::metadata(),
+        "chart" => chart::all(),
         _ => Vec::new(),
     }
 }
