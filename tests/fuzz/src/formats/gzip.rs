@@ -1,8 +1,10 @@
 //! gzip: members whose headers have any flags and fields, sums that are wrong, and what can stand behind them.
 
+mod bits;
+
 use std::io::Write;
 
-use flate2::{Compression, Crc, write::DeflateEncoder};
+use flate2::{Compression, Crc, Decompress, FlushDecompress, write::DeflateEncoder};
 use portolan_plugin_sdk::archive;
 
 use super::entries::LIMITS;
@@ -25,7 +27,7 @@ pub fn read(input: &[u8]) -> Reading {
 pub fn generate(choices: &mut Choices) -> Vec<u8> {
     let mut stream = Vec::new();
     for _ in 0..=choices.below(3) {
-        stream.extend(member(choices));
+        stream.extend(if choices.percent(40) { odd(choices) } else { member(choices) });
     }
     if choices.percent(30) {
         stream.extend(choices.pick::<[u8]>(&[
@@ -65,6 +67,12 @@ impl Member {
     /// Returns the member with this content.
     #[must_use]
     pub fn with(&self, content: &[u8]) -> Vec<u8> {
+        self.with_packed(&deflate(content), content)
+    }
+
+    /// Returns the member with content that is compressed already.
+    #[must_use]
+    pub fn with_packed(&self, packed: &[u8], content: &[u8]) -> Vec<u8> {
         let mut member = vec![0x1f, 0x8b, self.method, self.flags, 0, 0, 0, 0, 0, 0xff];
         if self.flags & 4 != 0 {
             member.extend(u16::try_from(self.extra.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -80,7 +88,7 @@ impl Member {
             let [low, high, ..] = sum(&member).to_le_bytes();
             member.extend([low ^ u8::from(self.wrong_sum), high]);
         }
-        member.extend(deflate(content));
+        member.extend(packed);
         member.extend(sum(content).to_le_bytes());
         member.extend(u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes());
         member
@@ -101,6 +109,20 @@ pub fn sum(content: &[u8]) -> u32 {
     let mut sum = Crc::new();
     sum.update(content);
     sum.sum()
+}
+
+/// Returns a member whose compressed data is odd, with the sum over whatever our decompressor makes of it: only so can it be
+/// accepted, and only what is accepted can differ.
+fn odd(choices: &mut Choices) -> Vec<u8> {
+    let packed = bits::blocks(choices);
+    let mut content = Vec::with_capacity(4_096);
+    // What cannot be decompressed is refused later.
+    let _status = Decompress::new(false).decompress_vec(&packed, &mut content, FlushDecompress::Finish);
+    let header = Member {
+        method: 8,
+        ..Member::default()
+    };
+    header.with_packed(&packed, &content)
 }
 
 fn member(choices: &mut Choices) -> Vec<u8> {
@@ -126,4 +148,21 @@ fn member(choices: &mut Choices) -> Vec<u8> {
         }
     }
     member
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_data_is_sound_often_enough_and_not_always() {
+        let members = (0..1_000).map(|seed| odd(&mut Choices::random(seed)));
+        let (sound, broken): (Vec<_>, Vec<_>) = members.partition(|member| read(member).is_ok_and(|content| content != ""));
+        assert!(
+            sound.len() > 200 && broken.len() > 200,
+            "{} are sound, {} broken",
+            sound.len(),
+            broken.len()
+        );
+    }
 }
