@@ -133,7 +133,8 @@ impl Config {
         }
         problems.count("connections_max", self.connections_max, 16..=1_000_000);
         if let Some(max) = self.connections_per_peer_max {
-            problems.count("connections_per_peer_max", max, 1..=1_000_000);
+            // One peer never has more than there are.
+            problems.count("connections_per_peer_max", max, 1..=self.connections_max as u64);
         }
         let times = [
             ("head_max", self.head_max),

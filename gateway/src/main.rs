@@ -1,4 +1,5 @@
 //! The command line: `portolan serve`, `portolan config`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::{
     io::{self, IsTerminal, Write},

@@ -127,6 +127,8 @@ fn nonsense_is_refused() {
     let nonsense = [
         "[http]\nhead_max = \"0s\"",
         "[http]\npause_max = \"400d\"",
+        "[http]\nconnections_max = 100\nconnections_per_peer_max = 101",
+        "[http]\nin_flight_bytes_max = \"1 MiB\"",
         "[http]\nshutdown_max = \"9999999999h\"",
         "[http]\norigin = \"registry.example\"",
         "[http]\norigin = \"ftp://registry.example\"",

@@ -235,6 +235,9 @@ async fn a_stream_that_is_not_read_ends_alone() {
     };
     timeout(FAR_TOO_LONG, ended).await.expect("the gateway gives up");
     assert!(unread.bytes().await.is_err());
+    // Who reads gets everything, on the same connection.
+    let read = client.get(url(&format!("/v2/a/blobs/{blob}"))).send().await.unwrap();
+    assert!(read.bytes().await.unwrap() == vec![7; LARGE_BYTES]);
 }
 
 /// Returns how many descriptors of this process, which the gateway runs in, lead to a folder.

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::link::Link;
@@ -84,14 +85,18 @@ impl Places {
         let acquire = self.free.clone().acquire_owned();
         let mut acquire = std::pin::pin!(acquire);
         loop {
-            tokio::select! {
-                biased;
-                permit = acquire.as_mut() => return permit.ok().map(|permit| Free { _permit: permit }),
-                () = std::future::ready(()) => { self.open().make_room(|_| true); }
+            if let Some(permit) = acquire.as_mut().now_or_never() {
+                return permit.ok().map(|permit| Free { _permit: permit });
+            }
+            // Whoever was asked gets a moment before somebody else is.
+            let look_again = if self.open().make_room(|_| true) {
+                IDLE_MIN
+            } else {
+                LOOK_INTERVAL
             };
             tokio::select! {
                 permit = acquire.as_mut() => return permit.ok().map(|permit| Free { _permit: permit }),
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                () = tokio::time::sleep(look_again) => {}
             }
         }
     }
