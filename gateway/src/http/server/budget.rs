@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -120,7 +120,9 @@ impl Half {
         if holders.values().any(|transfer| transfer.is_pressed()) {
             return;
         }
-        let slow = |transfer: &'_ Arc<Transfer>| transfer.slowness(age, self.safe_rate);
+        // One moment for all, so that they can be compared.
+        let now = Instant::now();
+        let slow = |transfer: &'_ Arc<Transfer>| transfer.slowness(now, age, self.safe_rate);
         let slowest = holders.values().filter_map(|transfer| Some((slow(transfer)?, transfer)));
         if let Some((_, transfer)) = slowest.max_by_key(|(slowness, _)| *slowness) {
             self.pressed.fetch_add(1, Ordering::Relaxed);
@@ -212,6 +214,8 @@ mod tests {
         let (slow, slower_later, at_work) = (transfer(), transfer(), transfer());
         let _holdings = [&slow, &slower_later, &at_work].map(|one| half.hold(one.clone()));
         slow.waits();
+        let since = Instant::now();
+        while since.elapsed().is_zero() {}
         slower_later.waits();
         let held = half.reserve(10 * KIB).await.unwrap();
         let (waited, lost) = tokio::join!(half.reserve(KIB), async {

@@ -79,8 +79,8 @@ impl Transfer {
     }
 
     /// Returns how slow the transfer is, where it is: see [`Pace::slowness`].
-    pub(super) fn slowness(&self, age: Duration, rate: u64) -> Option<Duration> {
-        self.pace().slowness(Instant::now(), age, rate)
+    pub(super) fn slowness(&self, now: Instant, age: Duration, rate: u64) -> Option<Duration> {
+        self.pace().slowness(now, age, rate)
     }
 
     /// Ends the transfer, so that others get its memory.
