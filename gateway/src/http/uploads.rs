@@ -60,7 +60,7 @@ pub(super) async fn patch(call: Call, repository: &Repository, id: &str) -> Answ
     // A session has no entity tag.
     call.conditions().check_change(None)?;
     let (gateway, caller) = (call.gateway.clone(), call.caller.clone());
-    let range = chunk_range(&call)?;
+    let range = known_first(&call, repository, id, chunk_range(&call)).await?;
     let appended = gateway.registry.append(&caller, repository, id, call.into_chunk(range)).await;
     let state = appended.map_err(|error| out_of_order(&gateway, repository, error))?;
     Ok(progress(&gateway, StatusCode::ACCEPTED, repository, &state))
@@ -71,14 +71,8 @@ pub(super) async fn put(call: Call, repository: &Repository, id: &str) -> Answer
     // A session has no entity tag.
     call.conditions().check_change(None)?;
     let (gateway, caller) = (call.gateway.clone(), call.caller.clone());
-    let digest = call.parameter("digest").ok_or_else(|| {
-        HttpError::bad_request(
-            ErrorCode::DigestInvalid,
-            "parameter digest is missing: it names the digest of the whole blob",
-        )
-    })?;
-    let digest: Digest = digest.parse()?;
-    let range = chunk_range(&call)?;
+    let asked = whole_digest(&call).and_then(|digest| Ok((digest, chunk_range(&call)?)));
+    let (digest, range) = known_first(&call, repository, id, asked).await?;
     let finished = gateway
         .registry
         .finish(&caller, repository, id, &digest, call.into_chunk(range))
@@ -92,6 +86,26 @@ pub(super) async fn delete(call: &Call, repository: &Repository, id: &str) -> An
     call.conditions().check_change(None)?;
     call.gateway.registry.cancel_upload(&call.caller, repository, id).await?;
     Ok(answer(204, "", Body::empty()))
+}
+
+/// Returns what was asked of a session. Where that cannot be read, a session that does not exist is told all the same: what it was asked
+/// does not matter then.
+async fn known_first<T>(call: &Call, repository: &Repository, id: &str, asked: Result<T, HttpError>) -> Result<T, HttpError> {
+    if asked.is_err() {
+        call.gateway.registry.upload_state(&call.caller, repository, id).await?;
+    }
+    asked
+}
+
+/// Returns the digest that a whole upload is said to have.
+fn whole_digest(call: &Call) -> Result<Digest, HttpError> {
+    let digest = call.parameter("digest").ok_or_else(|| {
+        HttpError::bad_request(
+            ErrorCode::DigestInvalid,
+            "parameter digest is missing: it names the digest of the whole blob",
+        )
+    })?;
+    Ok(digest.parse()?)
 }
 
 /// Returns where a chunk lies, where the request says so, and checks that its body is said to be as long.

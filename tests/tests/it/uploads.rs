@@ -88,6 +88,29 @@ async fn chunks_out_of_order_are_refused_and_say_where_to_go_on() {
     assert_eq!(gateway.get(&location).await.expect(204).header("range"), "0-3");
 }
 
+#[tokio::test]
+async fn a_session_that_does_not_exist_is_unknown_whatever_is_asked_of_it() {
+    let gateway = TestGateway::start().await;
+    let held = gateway.push_blob("a", "held").await;
+    let location = begin(&gateway, "").await;
+    let _ = gateway.delete(&location).await.expect(204);
+    for gone in [location.as_str(), "/v2/a/blobs/uploads/none"] {
+        for query in [
+            "",
+            "?digest=",
+            "?digest=x",
+            "?digest=sha256:00",
+            &format!("?digest={held}"),
+            &format!("?digest={}", digest("x")),
+        ] {
+            let answer = gateway.send("PUT", &format!("{gone}{query}"), &[], "held").await;
+            answer.expect_error(404, "BLOB_UPLOAD_UNKNOWN", "start the upload again");
+        }
+        let answer = gateway.send("PATCH", gone, &[("content-range", "x")], "held").await;
+        answer.expect_error(404, "BLOB_UPLOAD_UNKNOWN", "start the upload again");
+    }
+}
+
 /// A chunk that comes without its length has to have that of its range.
 #[tokio::test]
 async fn what_comes_is_compared_with_the_range_that_was_said() {
