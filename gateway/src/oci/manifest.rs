@@ -209,16 +209,12 @@ impl Manifest {
         self.artifact_type.as_deref().or_else(|| self.config_type())
     }
 
-    /// Returns the types by which plugins and clients may tell what the artifact is, the strongest first; some occur several times.
+    /// Returns the types that decide which plugin owns the artifact, the strongest first and each once. They are kept with it, for plugins
+    /// that come later.
     ///
     /// The order: `artifactType`; the config's media type, unless it is empty or a plain container image's; the annotation
     /// `org.opencontainers.artifactType`; the layers' media types; the keys of annotations, of the manifest and then of its
-    /// descriptors; last, a plain image's config type, and the type of the manifest itself.
-    pub fn types(&self) -> impl Iterator<Item = &str> {
-        self.special_types().chain(self.plain_types())
-    }
-
-    /// Returns the first types, each once, but always those of every plain image and index: what is kept for plugins that come later.
+    /// descriptors, as far as there is room; last, a plain image's config type, and the type of the manifest itself.
     #[must_use]
     pub fn candidates(&self) -> Vec<&str> {
         let mut found: Vec<&str> = Vec::new();
@@ -236,6 +232,12 @@ impl Manifest {
             }
         }
         found
+    }
+
+    /// Returns every type by which a plugin or a client may tell what the artifact is: the candidates, then those for which there was no
+    /// room. Some occur several times.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        self.candidates().into_iter().chain(self.special_types())
     }
 
     fn special_types(&self) -> impl Iterator<Item = &str> {

@@ -80,7 +80,9 @@ impl<'de> Visitor<'de> for DescriptorVisitor {
         Ok(Descriptor {
             media_type: media_type.ok_or_else(|| A::Error::missing_field("mediaType"))?,
             digest: digest.ok_or_else(|| A::Error::missing_field("digest"))?,
-            size: size.ok_or_else(|| A::Error::missing_field("size"))?,
+            size: size
+                .filter(|size| i64::try_from(*size).is_ok())
+                .ok_or_else(|| A::Error::custom("a descriptor needs a size below 2^63 bytes"))?,
             artifact_type,
             annotations: annotations.unwrap_or_default().0,
             other: other.end(),
