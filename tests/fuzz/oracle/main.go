@@ -23,6 +23,7 @@ var readers = map[string]func([]byte) (any, error){
 	"chart":    readChart,
 	"gzip":     readGzip,
 	"json":     readJSON,
+	"manifest": readManifest,
 	"metadata": readMetadata,
 	"tar":      readTar,
 	"values":   readValues,

@@ -6,6 +6,7 @@ pub mod chart;
 mod entries;
 pub mod gzip;
 pub mod json;
+pub mod manifest;
 pub mod tar;
 pub mod yaml;
 pub mod zip;
@@ -44,6 +45,11 @@ pub const ALL: &[Format] = &[
         name: "json",
         generate: json::generate,
         read: json::read,
+    },
+    Format {
+        name: "manifest",
+        generate: manifest::generate,
+        read: manifest::read,
     },
     Format {
         name: "yaml",

@@ -3,6 +3,7 @@
 mod chart;
 mod gzip;
 mod json;
+mod manifest;
 mod tar;
 mod yaml;
 mod zip;
@@ -48,6 +49,7 @@ pub fn of(format: &str) -> Vec<Shape> {
         "values" => yaml::values(),
         "metadata" => yaml::metadata(),
         "chart" => chart::all(),
+        "manifest" => manifest::all(),
         _ => Vec::new(),
     }
 }
