@@ -1,6 +1,6 @@
 //! Jobs: whatever one of them meets, the others are done; waiting loses nothing; what was stored before a plugin came is found once.
 
-use portolan_tests::{MANIFEST, TestGateway, process::Setup};
+use portolan_tests::{MANIFEST, TestGateway, digest, process::Setup};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -146,6 +146,51 @@ async fn a_job_for_a_version_that_is_gone_is_dropped() {
     let indexes = until_jobs(&gateway, "index", 0, "dropped", 1).await;
     assert_eq!(indexes["tries"], 0, "{indexes}");
     assert_eq!(calls(&gateway, "everything", "index", "count").await, 1, "by the push alone");
+}
+
+#[tokio::test]
+async fn several_jobs_run_at_once() {
+    // Three threads, of which jobs may use two.
+    let config = "[plugins]\nthreads = 3\n[plugins.plugin.evil.limits]\ncall_time_max = \"20s\"\n";
+    let gateway = with_guests(config, &["evil"]).await;
+    let endless = Artifact::evil("loop").with("test.capability", "scanner");
+    let _ = endless.push(&gateway, "a", "endless").await.expect(201);
+    let _ = Artifact::evil("nothing").push(&gateway, "a", "quick").await.expect(201);
+    let _ = scanned(&gateway, "a", "quick").await;
+    // The first is still being scanned, and a push has a thread as well.
+    assert_eq!(calls(&gateway, "evil", "scan", "failed").await, 0);
+    let _ = Artifact::evil("nothing")
+        .with("n", 2)
+        .push(&gateway, "a", "pushed")
+        .await
+        .expect(201);
+    assert_eq!(calls(&gateway, "evil", "scan", "failed").await, 0);
+}
+
+/// The gateway is a process of its own, which is asked to stop as people ask it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_runs_when_the_gateway_stops_is_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Setup::new().plugin(guest("evil")).start_in(folder.path()).unwrap();
+    let endless = Artifact::evil("loop")
+        .with("test.capability", "scanner")
+        .manifest()
+        .to_string();
+    let client = reqwest::Client::new();
+    let blob = gateway.url(&format!("/v2/a/blobs/uploads/?digest={}", digest("{}")));
+    assert_eq!(client.post(blob).body("{}").send().await.unwrap().status(), 201);
+    let put = client.put(gateway.url("/v2/a/manifests/v1")).body(endless);
+    let answer = put.header("content-type", MANIFEST).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    let database = Connection::open(folder.path().join("data/metadata.sqlite")).unwrap();
+    while number(&database, "SELECT count(*) FROM jobs WHERE tries = 1") == 0 {
+        tokio::task::yield_now().await;
+    }
+    gateway.stop().unwrap();
+    assert_eq!(
+        number(&database, "SELECT count(*) FROM jobs WHERE tries = 0 AND waits = 1"),
+        1
+    );
 }
 
 #[tokio::test]
