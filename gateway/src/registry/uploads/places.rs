@@ -1,5 +1,7 @@
 //! Which sessions may have bytes, and for how long.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::sessions::Held;
 use crate::{
     metadata::{Applied, Command, UnfinishedUpload},
@@ -12,12 +14,37 @@ const PAGE: usize = 1_000;
 /// How many idle sessions are tried when a place is wanted: some may be in use again.
 const CANDIDATES: usize = 10;
 
+/// How many places may be taken: what was counted last, and what was taken since. What was given back since is found by counting again,
+/// which is only done where this says that no place is left.
+#[derive(Default)]
+pub(super) struct Places(Mutex<Option<usize>>);
+
+impl Places {
+    /// Says whether a place is free.
+    fn is_free<E>(&self, max: usize, count: impl FnOnce() -> Result<usize, E>) -> Result<bool, E> {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.is_none_or(|taken| taken >= max) {
+            *taken = Some(count()?);
+        }
+        Ok(taken.is_some_and(|taken| taken < max))
+    }
+
+    /// Takes a place, where one is free.
+    fn take<E>(&self, max: usize, count: impl FnOnce() -> Result<usize, E>) -> Result<bool, E> {
+        let free = self.is_free(max, count)?;
+        if free {
+            let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *taken = taken.map(|taken| taken + 1);
+        }
+        Ok(free)
+    }
+}
+
 impl Registry {
     /// Sees to it that one more session may have bytes. Where all places are taken, the one makes room that nobody has continued for the
     /// longest time, unless that is too short a time for anybody's pause.
     pub(super) async fn make_place(&self) -> Result<(), RegistryError> {
-        self.expect_place_soon()?;
-        if self.has_place()? {
+        if self.sessions.places.take(self.config.uploads_max, || self.count_taken())? {
             return Ok(());
         }
         let before = now_seconds().saturating_sub(self.config.upload_empty_max.as_secs());
@@ -26,12 +53,13 @@ impl Registry {
                 return Ok(());
             }
         }
+        self.expect_place_soon()?;
         Err(RegistryError::UploadsFull { retry_after_seconds: 1 })
     }
 
     /// Refuses to open a session that could not get bytes, and says when it could.
     pub(super) fn expect_place_soon(&self) -> Result<(), RegistryError> {
-        if self.has_place()? {
+        if self.sessions.places.is_free(self.config.uploads_max, || self.count_taken())? {
             return Ok(());
         }
         let oldest = self.metadata().unfinished_uploads(1)?.oldest;
@@ -44,9 +72,8 @@ impl Registry {
         }
     }
 
-    fn has_place(&self) -> Result<bool, RegistryError> {
-        let max = self.config.uploads_max;
-        Ok(self.metadata().unfinished_uploads(max)?.count < max)
+    fn count_taken(&self) -> Result<usize, RegistryError> {
+        Ok(self.metadata().unfinished_uploads(self.config.uploads_max)?.count)
     }
 
     /// Ends the sessions that nobody has used for the configured time, and forgets those that ended as long ago.

@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 
-use super::ids::Ids;
+use super::{ids::Ids, places::Places};
 use crate::{
     oci::Digest,
     registry::{
@@ -28,6 +28,7 @@ const GOING_MAX: Duration = Duration::from_secs(1);
 /// The sessions.
 pub(in crate::registry) struct Sessions {
     pub(super) ids: Ids,
+    pub(super) places: Places,
     in_use: InUse<String, Slot>,
     ended: Cache<String, Option<Digest>>,
 }
@@ -70,6 +71,7 @@ impl Default for Sessions {
     fn default() -> Self {
         Self {
             ids: Ids::default(),
+            places: Places::default(),
             in_use: InUse::default(),
             ended: Cache::new(ENDED_MAX),
         }

@@ -334,9 +334,9 @@ async fn sessions_without_bytes_take_nobody_the_place() {
     for _ in 0..100 {
         opened.push(world.session(0).await);
     }
-    world.append(&opened[0], None, b"x").await.unwrap();
-    let mut second = row("second", &upload(&world, b"x").await, b"x");
-    save(&world, second.clone()).await;
+    for id in [&opened[0], &opened[3]] {
+        world.append(id, None, b"x").await.unwrap();
+    }
     // Both places are taken by sessions that were just used: the answer says when the older one may have to go.
     for refused in [
         world.append(&opened[1], None, b"x").await.map(|_| ()),
@@ -355,10 +355,14 @@ async fn sessions_without_bytes_take_nobody_the_place() {
     world.append(&opened[0], None, b"y").await.unwrap();
     world.finish(&opened[1], &whole(), None, WHOLE).await.unwrap();
     // After a pause of ten minutes a session makes room.
-    second.now -= 700;
-    save(&world, second).await;
+    let second = world.registry.metadata().unfinished_upload(&opened[3]).unwrap().unwrap();
+    let paused = SaveUpload {
+        now: second.used - 700,
+        ..row(&opened[3], &second.token, b"x")
+    };
+    save(&world, paused).await;
     world.append(&opened[2], None, b"x").await.unwrap();
-    assert!(is_unknown(&world.state("second").await));
+    assert!(is_unknown(&world.state(&opened[3]).await));
     assert_eq!(world.state(&opened[0]).await.unwrap(), 2);
     assert_eq!(world.uploads().len(), 2);
 }
