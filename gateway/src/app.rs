@@ -12,6 +12,7 @@ use crate::{
     http::{Gateway, Server, ServerError},
     log::Lines,
     metadata::{Metadata, MetadataError},
+    oci::Scope,
     plugin_host::{PluginHost, PluginHostError},
     registry::{CodeHashes, Registry, RegistryError},
     services::Services,
@@ -104,7 +105,7 @@ impl App {
             registry.clone(),
             plugins,
             services,
-            Grants::all_but(config.auth.hidden),
+            Grants::within(Scope::all_but(config.auth.hidden)),
         ));
         let (stop, stopped) = watch::channel(false);
         let background = vec![

@@ -2,9 +2,7 @@
 //!
 //! Every operation of the registry takes a [`Caller`]. What a caller may not read does not exist for that caller.
 
-use std::{collections::BTreeSet, sync::Arc};
-
-use crate::oci::Repository;
+use crate::oci::{Repository, Scope};
 
 /// What someone wants to do with a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,26 +24,23 @@ pub enum Principal {
     System,
 }
 
-/// What a principal may do.
+/// What a principal may do: everything, with the repositories of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Grants {
-    hidden: Arc<BTreeSet<String>>,
+    scope: Scope,
 }
 
 impl Grants {
     /// Allows everything.
     #[must_use]
     pub fn all() -> Self {
-        Self::default()
+        Self::within(Scope::All)
     }
 
-    /// Allows everything but these prefixes of repository names, which stay invisible. A prefix is whole segments: `team` covers `team`
-    /// and `team/a`.
+    /// Allows everything within a scope. Nothing outside of it exists for the principal.
     #[must_use]
-    pub fn all_but(hidden: impl IntoIterator<Item = String>) -> Self {
-        Self {
-            hidden: Arc::new(hidden.into_iter().collect()),
-        }
+    pub fn within(scope: Scope) -> Self {
+        Self { scope }
     }
 }
 
@@ -83,27 +78,30 @@ impl Caller {
 
     /// Says whether the caller may do something with a repository.
     #[must_use]
-    pub fn may(&self, _action: Action, repository: &Repository) -> bool {
-        self.grants.hidden.is_empty() || !repository.prefixes().any(|prefix| self.grants.hidden.contains(prefix))
+    pub fn may(&self, action: Action, repository: &Repository) -> bool {
+        self.scope(action).covers(repository)
     }
 
-    /// Returns what tells sets of readable repositories apart: callers with equal keys may read the same repositories.
+    /// Returns the repositories with which the caller may do something. Callers with the same scope for reading see the same.
     #[must_use]
-    pub fn read_key(&self) -> &Grants {
-        &self.grants
+    pub fn scope(&self, _action: Action) -> &Scope {
+        &self.grants.scope
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::Prefixes;
 
     #[test]
-    fn hidden_prefixes_cover_whole_segments() {
-        let caller = Caller::anonymous(Grants::all_but(["secret".into(), "team/b".into()]));
-        let may = |name: &str| caller.may(Action::Read, &name.parse().unwrap());
-        assert!(may("secrets") && may("team/a") && may("team/bb") && may("team"));
-        assert!(!may("secret") && !may("secret/x") && !may("team/b/c"));
-        assert!(Caller::system().may(Action::Delete, &"secret".parse().unwrap()));
+    fn nothing_is_allowed_outside_of_the_scope() {
+        let hidden = Prefixes::new(["secret".parse().unwrap()]).unwrap();
+        let caller = Caller::anonymous(Grants::within(Scope::all_but(hidden)));
+        for action in [Action::Read, Action::Write, Action::Delete] {
+            assert!(caller.may(action, &"open".parse().unwrap()));
+            assert!(!caller.may(action, &"secret/x".parse().unwrap()));
+            assert!(Caller::system().may(action, &"secret/x".parse().unwrap()));
+        }
     }
 }

@@ -16,7 +16,9 @@ use serde::Deserialize;
 
 use self::environment::Variables;
 use crate::{
-    http, plugin_host, registry, services,
+    http,
+    oci::Prefixes,
+    plugin_host, registry, services,
     settings::{Problem, Problems},
 };
 
@@ -110,7 +112,7 @@ impl Storage {
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
     /// Prefixes of repositories that nobody without credentials sees.
-    pub hidden: Vec<String>,
+    pub hidden: Prefixes,
 }
 
 /// What is logged: table `[log]`.

@@ -8,9 +8,11 @@ mod digest;
 mod manifest;
 mod media_type;
 mod name;
+mod scope;
 
 pub use code::ErrorCode;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use manifest::{Descriptor, MANIFEST_CANDIDATES_MAX, Manifest, ManifestError, ManifestKind, referrers_tag};
 pub use media_type::{MediaType, media_types};
 pub use name::{NameError, Reference, Repository, Tag};
+pub use scope::{Prefix, PrefixError, Prefixes, Scope};

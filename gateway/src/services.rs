@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use self::cache::{Cache, Kept, Key};
 use crate::{
-    auth::Caller,
+    auth::{Action, Caller},
     plugin_host::{Answer, AnswerLimits, CallError, Draft, DraftPart, Inquiry, PluginHost, Service},
     registry::{self, Blob, Reader, Registry, RegistryError},
 };
@@ -132,7 +132,7 @@ impl Services {
         let service = self.service(&request.target).ok_or(ServiceError::NoService)?;
         let reader = self.registry.reader(caller.clone());
         let (if_none_match, body, inquiry) = split(request);
-        let key = cacheable(&inquiry, body.is_some()).then(|| Key::new(&service, &inquiry, caller.read_key()));
+        let key = cacheable(&inquiry, body.is_some()).then(|| Key::new(&service, &inquiry, caller.scope(Action::Read)));
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key, &reader)) {
             return Ok(kept.answer(if_none_match.as_deref()));
         }
@@ -197,7 +197,7 @@ impl Services {
         }
         match key.filter(|_| draft.status == 200 && !reads.unsettled) {
             Some(key) => {
-                let kept = Arc::new(Kept::new(&key, draft, reads.revisions));
+                let kept = Arc::new(Kept::new(draft, reads.revisions));
                 let answer = kept.answer(if_none_match);
                 self.cache.keep(key, kept);
                 Ok(answer)

@@ -47,7 +47,7 @@ impl Catalog {
         Self { handle }
     }
 
-    /// Returns a word that changes whenever anything under the prefix does.
+    /// Returns a word that changes whenever anything does that the caller may read under the prefix.
     pub fn revision(&self, prefix: &str) -> String {
         self.handle.revision(prefix)
     }

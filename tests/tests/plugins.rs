@@ -26,5 +26,6 @@ mod plugins {
     mod services;
     mod several;
     mod surface;
+    mod twins;
     mod views;
 }

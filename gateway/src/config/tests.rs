@@ -51,6 +51,12 @@ fn bad_files_are_refused_with_the_place_and_what_was_expected() {
     );
     check("[nothing]\n", &["line 1", "unknown field `nothing`"]);
     check("[http\n", &["line 1"]);
+    check("[auth]\nhidden = [\"secret/\"]\n", &["line 2", "hidden", "write \"secret\""]);
+    check("[auth]\nhidden = [\"a\", \"\"]\n", &["line 2", "the empty prefix"]);
+    check(
+        "[auth]\nhidden = [\n  \"Secret\",\n]\n",
+        &["line 2", "prefix \"Secret\" covers no repository"],
+    );
     check("[log]\nformat = \"xml\"\n", &["`text` or `json`"]);
     check(
         "[plugins.limits]\nmemory = \"1 MiB\"\n",
@@ -78,7 +84,7 @@ fn the_environment_wins_over_the_file() {
         (config.registry.push_tags_max, config.registry.upload_idle_max),
         (7, Duration::from_secs(7_200))
     );
-    assert_eq!(config.auth.hidden, ["secret"]);
+    assert_eq!(config.auth.hidden.iter().collect::<Vec<_>>(), ["secret"]);
 }
 
 #[test]

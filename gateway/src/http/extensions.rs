@@ -9,12 +9,16 @@ use super::{
     request::{Call, PAGE_MAX, json},
 };
 use crate::{
+    auth::Action,
     oci::{ErrorCode, Tag},
     registry::{EntryCursor, EntryItem},
 };
 
 /// The longest query that is searched for, in bytes.
 const QUERY_BYTES_MAX: usize = 512;
+
+/// The members of a plugin's status that say how it is used.
+const USE: [&str; 3] = ["calls", "jobs", "memoryBytesPeak"];
 
 /// `GET /v2/_oci/ext/discover`
 pub(super) fn discover(call: &Call) -> Answer {
@@ -49,7 +53,8 @@ pub(super) fn types(call: &Call) -> Answer {
 
 /// `GET /v2/_portolan/plugins`
 pub(super) fn plugins(call: &Call) -> Answer {
-    let plugins = call.gateway.plugins.plugins().iter().map(|plugin| json!(plugin)).collect();
+    let plugins = call.gateway.plugins.plugins();
+    let plugins = plugins.iter().map(|plugin| shown(call, json!(plugin))).collect();
     paged(call, "plugins", plugins, "name")
 }
 
@@ -60,11 +65,21 @@ pub(super) fn plugin(call: &Call, name: &str) -> Answer {
             "there is no plugin of this name; /v2/_portolan/plugins lists all",
         ));
     };
-    let mut shown = json!(plugin);
-    if let Some(members) = shown.as_object_mut() {
+    let mut status = json!(plugin);
+    if let Some(members) = status.as_object_mut() {
         members.insert("jobs".to_owned(), json!(call.gateway.registry.jobs_of(name)?));
     }
-    Ok(json(&shown))
+    Ok(json(&shown(call, status)))
+}
+
+/// Returns what the caller may know of the status of a plugin. How it is used tells of every repository.
+fn shown(call: &Call, mut status: Value) -> Value {
+    if let Some(members) = status.as_object_mut().filter(|_| !call.caller.scope(Action::Read).is_all()) {
+        for member in USE {
+            members.remove(member);
+        }
+    }
+    status
 }
 
 /// `GET /v2/_portolan/search?q=&type=`

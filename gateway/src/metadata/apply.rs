@@ -10,9 +10,9 @@ mod others;
 mod scans;
 mod uploads;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, Params, Row};
+use rusqlite::{Connection, Params, Row, params};
 
 use super::{Applied, Command, MetadataError, Refused};
 use crate::oci::Repository;
@@ -23,8 +23,8 @@ const ROLLBACK_TO: &str = "ROLLBACK TO command";
 
 const REPOSITORY: &str = "SELECT id FROM repositories WHERE name = ?1";
 const ADD_REPOSITORY: &str = "INSERT INTO repositories (name) VALUES (?1)";
-const MOVE_REVISION: &str = "INSERT INTO revisions (prefix, revision) VALUES (?1, 1)
-    ON CONFLICT (prefix) DO UPDATE SET revision = revision + 1";
+const MOVE_REVISION: &str = "INSERT INTO revisions (prefix, revision) VALUES (?1, ?2)
+    ON CONFLICT (prefix) DO UPDATE SET revision = revision + excluded.revision";
 
 /// The statements of the commands, for a test that looks at their plans.
 #[cfg(test)]
@@ -121,12 +121,18 @@ impl<'a> Writing<'a> {
         Ok(applied)
     }
 
-    /// Moves the revisions of everything that changed: once, however many commands of the transaction changed it.
+    /// Moves the revisions of everything that changed: once for each repository, however many commands of the transaction changed it.
+    ///
+    /// The revision of a prefix moves by as much as those of the repositories under it together. What somebody may see of a prefix is told
+    /// by a difference, which must not move with what they may not.
     pub(super) fn move_revisions(&mut self) -> rusqlite::Result<()> {
-        let changed = std::mem::take(&mut self.changed);
-        let prefixes: HashSet<&str> = changed.iter().flat_map(Repository::prefixes).collect();
-        for prefix in prefixes {
-            self.execute(MOVE_REVISION, [prefix])?;
+        let changed: HashSet<Repository> = std::mem::take(&mut self.changed).into_iter().collect();
+        let mut moves = HashMap::<&str, i64>::new();
+        for prefix in changed.iter().flat_map(Repository::prefixes) {
+            *moves.entry(prefix).or_default() += 1;
+        }
+        for (prefix, by) in moves {
+            self.execute(MOVE_REVISION, params![prefix, by])?;
         }
         Ok(())
     }

@@ -4,9 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Entry, ReferenceRecord};
+use crate::oci::{Prefixes, Repository, Scope};
 
 /// The most words of a query that are looked for.
 const QUERY_WORDS_MAX: usize = 32;
+
+/// What stands for the separators of repository names in the words of a scope. A migration of the schema knows them too.
+const SEPARATORS: [(char, char); 4] = [('/', '\u{E000}'), ('.', '\u{E001}'), ('_', '\u{E002}'), ('-', '\u{E003}')];
 
 /// The fields of an [`Entry`], with the document as a JSON value.
 #[derive(Serialize, Deserialize)]
@@ -95,6 +99,42 @@ impl Query {
             true => Self::Nothing,
         }
     }
+}
+
+/// Returns the words by which an entry is found inside of a scope: the prefixes that cover its repository, each as one word.
+pub(super) fn scope_words(repository: &Repository) -> String {
+    let prefixes = repository.prefixes().filter(|prefix| !prefix.is_empty());
+    prefixes.map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Narrows an expression of words to a scope. Returns nothing where the scope is empty.
+///
+/// The full-text index leaves out what is hidden before anything of it is read.
+pub(super) fn scoped(words: &str, scope: &Scope) -> Option<String> {
+    let some = |prefixes: &Prefixes| {
+        let words: Vec<String> = prefixes.iter().map(|prefix| format!("\"{}\"", word(prefix))).collect();
+        (!words.is_empty()).then(|| format!("scope : ({})", words.join(" OR ")))
+    };
+    let words = format!("{{title summary keywords repository}} : ({words})");
+    match scope {
+        Scope::All => Some(words),
+        Scope::AllBut(hidden) => Some(match some(hidden) {
+            Some(hidden) => format!("{words} NOT {hidden}"),
+            None => words,
+        }),
+        Scope::Only(shown) => some(shown).map(|shown| format!("{words} AND {shown}")),
+    }
+}
+
+/// Writes a prefix so that the tokenizer takes it for one word: with characters for private use, which no text has to have, in the place
+/// of those that separate words.
+fn word(prefix: &str) -> String {
+    let letter = |c: char| {
+        SEPARATORS
+            .iter()
+            .find_map(|(separator, letter)| (*separator == c).then_some(*letter))
+    };
+    prefix.chars().map(|c| letter(c).unwrap_or(c)).collect()
 }
 
 #[cfg(test)]

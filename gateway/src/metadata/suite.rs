@@ -6,6 +6,7 @@ mod lists;
 mod migrations;
 mod model;
 mod plans;
+mod scopes;
 mod transactions;
 mod uploads;
 
@@ -16,7 +17,7 @@ use super::{
     Applied, Claimed, Command, Edge, EdgeKind, Entry, EntryUpdate, Expected, Finding, Job, JobCount, JobEnd, JobKind, Judged,
     Metadata, MetadataError, Opinion, Plan, PlanCursor, PutManifest, ReferrerRecord, Refused, ScanUpdate, Stamp, Turn,
 };
-use crate::oci::{Digest, MediaType, Reference, Repository, Tag};
+use crate::oci::{Digest, MediaType, Prefixes, Reference, Repository, Scope, Tag};
 
 /// A database in a folder that lives as long as the test.
 struct Database {
@@ -192,11 +193,11 @@ impl Database {
     }
 
     fn revision(&self, prefix: &str) -> u64 {
-        self.metadata.revision(prefix).unwrap()
+        self.metadata.revision(&Scope::All, prefix).unwrap()
     }
 
     fn found(&self, query: &str) -> Vec<String> {
-        let found = self.metadata.search(query, None, None, 100).unwrap();
+        let found = self.metadata.search(&Scope::All, query, None, None, 100).unwrap();
         found
             .iter()
             .map(|item| format!("{} {:?}", item.repository, item.tags))

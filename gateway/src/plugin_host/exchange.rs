@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    oci::{Digest, Repository},
+    oci::{Algorithm, Digest, Hasher, Repository},
     registry::{Blob, Change, Finding, Staged},
 };
 
@@ -69,6 +69,8 @@ pub(crate) struct Draft {
     pub(crate) staged_bytes: u64,
     pub(crate) part_bytes: u64,
     pub(crate) changes: Vec<Change>,
+    /// What tells versions of the answer apart, once it is complete: see [`Draft::seal`].
+    pub(crate) hash: Digest,
 }
 
 /// A part of a body.
@@ -111,6 +113,7 @@ impl Draft {
             staged_bytes: 0,
             part_bytes: 0,
             changes: Vec::new(),
+            hash: Digest::sha256(b""),
         }
     }
 
@@ -120,6 +123,57 @@ impl Draft {
         match self.body.last_mut() {
             Some(DraftPart::Bytes(last)) => last.extend_from_slice(&bytes),
             _ => self.body.push(DraftPart::Bytes(bytes)),
+        }
+    }
+
+    /// Hashes what the client gets, and nothing else. So the hash is the same after a restart, and tells nothing of what the caller may not
+    /// read and of how often that changes.
+    pub(crate) fn seal(&mut self) {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        let mut add = |kind: &str, bytes: &[u8]| {
+            // With kind and length in front nothing can pass for something else.
+            hasher.update(format!("{kind} {}:", bytes.len()).as_bytes());
+            hasher.update(bytes);
+        };
+        for (name, value) in &self.headers {
+            add("header", name.as_bytes());
+            add("value", value.as_bytes());
+        }
+        for part in &self.body {
+            match part {
+                DraftPart::Bytes(bytes) => add("bytes", bytes),
+                DraftPart::Blob(_, blob) => add("blob", blob.digest.as_str().as_bytes()),
+            }
+        }
+        self.hash = hasher.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_tell_what_is_sent_and_nothing_else() {
+        let hash = |headers: &[(&str, &str)], pieces: &[&str]| {
+            let limits = AnswerLimits {
+                body_bytes_max: 9,
+                staged_bytes_max: 9,
+                part_bytes_max: 9,
+            };
+            let mut draft = Draft::new(limits, false);
+            draft.headers = headers
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect();
+            pieces.iter().for_each(|piece| draft.write(piece.as_bytes().to_vec()));
+            draft.seal();
+            draft.hash
+        };
+        let (plain, html) = (&[("content-type", "text/plain")], &[("content-type", "text/html")]);
+        assert_eq!(hash(plain, &["ab"]), hash(plain, &["a", "b"]));
+        for other in [hash(html, &["ab"]), hash(plain, &["b"]), hash(plain, &[]), hash(&[], &["ab"])] {
+            assert_ne!(other, hash(plain, &["ab"]));
         }
     }
 }

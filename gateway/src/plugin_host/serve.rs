@@ -50,10 +50,12 @@ impl PluginHost {
         let (plugin, answer) = (service.0.clone(), answer.clone());
         let served = self.on_thread(&service.0, Capability::Serve, move |session| {
             let response = ResponseHandle {
-                answer,
+                answer: answer.clone(),
                 reader: reader.clone(),
             };
             session.serve(RequestHandle { inquiry }, response, CatalogHandle { plugin, reader })?;
+            // A large answer is hashed here, where it holds up no other request.
+            answer.draft().seal();
             Ok(session.reads())
         });
         served.await.map_err(|failure| failure.into_call_error(&service.0))

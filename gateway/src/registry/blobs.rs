@@ -24,11 +24,11 @@ impl Registry {
         from: Option<&Repository>,
     ) -> Result<bool, RegistryError> {
         self.authorise(caller, Action::Write, repository)?;
-        let mut from = match from {
-            Some(from) => vec![from.clone()],
-            None => self.metadata().blob_repositories(digest, MOUNT_SOURCES_MAX)?,
+        let scope = caller.scope(Action::Read);
+        let from = match from {
+            Some(from) => Vec::from_iter(scope.covers(from).then(|| from.clone())),
+            None => self.metadata().blob_repositories(scope, digest, MOUNT_SOURCES_MAX)?,
         };
-        from.retain(|source| caller.may(Action::Read, source));
         if from.is_empty() {
             return Ok(false);
         }

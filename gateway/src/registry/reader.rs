@@ -11,14 +11,9 @@ use super::{
 use crate::{
     auth::{Action, Caller},
     metadata::{ArtifactRecord, Edge, EdgeKind, EntryItem, ManifestHead, ManifestRecord, Metadata, Related},
-    oci::{Digest, Manifest, Reference, Repository, Tag},
+    oci::{Digest, Manifest, Reference, Repository, Scope, Tag},
     storage::{Pieces, SharedStorage, StorageError},
 };
-
-/// How many repositories one internal page holds while those are left out that the caller may not read.
-const PAGE: usize = 1_000;
-/// A prefix that no repository has.
-const NO_PREFIX: &str = "/";
 
 /// Where a list of entries goes on: behind this repository and digest.
 pub type EntryCursor = (String, String);
@@ -137,7 +132,11 @@ impl Reader {
     /// Says whether the caller may read a repository.
     #[must_use]
     pub fn may_read(&self, repository: &Repository) -> bool {
-        self.caller.may(Action::Read, repository)
+        self.scope().covers(repository)
+    }
+
+    fn scope(&self) -> &Scope {
+        self.caller.scope(Action::Read)
     }
 
     /// Returns a manifest.
@@ -216,12 +215,16 @@ impl Reader {
         found.ok_or_else(|| RegistryError::ManifestUnknown(repository.clone(), Reference::Digest(digest.clone())))
     }
 
-    /// Returns what a stored manifest names and its repository does not hold now.
+    /// Returns what a stored manifest names and its repository does not hold now. Of what the caller cannot see that is nothing.
     ///
     /// # Errors
     /// Fails where the metadata does.
     pub fn missing(&self, repository: &Repository, digest: &Digest) -> Result<Vec<Digest>, RegistryError> {
-        Ok(self.metadata.missing(repository, digest)?)
+        Ok(if self.may_read(repository) {
+            self.metadata.missing(repository, digest)?
+        } else {
+            Vec::new()
+        })
     }
 
     /// Returns up to `n` tags of a repository, sorted bytewise, after `last`.
@@ -240,24 +243,11 @@ impl Reader {
     /// # Errors
     /// Fails where the metadata does.
     pub fn repositories(&self, prefix: &str, after: Option<&str>, n: usize) -> Result<Vec<Repository>, RegistryError> {
-        let mut found = Vec::new();
-        let mut after = after.map(str::to_owned);
-        while found.len() < n {
-            let page = self.metadata.repositories(prefix, after.as_deref(), PAGE)?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.to_string());
-            let whole = page.len() == PAGE;
-            found.extend(page.into_iter().filter(|repository| self.may_read(repository)));
-            if !whole {
-                break;
-            }
-        }
-        found.truncate(n);
-        Ok(found)
+        Ok(self.metadata.repositories(self.scope(), prefix, after, n)?)
     }
 
-    /// Returns entries of artifacts under a prefix that the caller may read, of these types (a trailing `*` makes a pattern), sorted by
-    /// repository and digest, after a cursor. A page can have fewer than `n` items; the cursor it returns is absent on the last page.
+    /// Returns up to `n` entries of artifacts under a prefix that the caller may read, of these types (a trailing `*` makes a pattern), sorted
+    /// by repository and digest, after a cursor; and the cursor of the next page, which is absent where the page is not full.
     ///
     /// # Errors
     /// Fails where the metadata does.
@@ -269,8 +259,8 @@ impl Reader {
         n: usize,
     ) -> Result<(Vec<EntryItem>, Option<EntryCursor>), RegistryError> {
         let after = after.map(|(repository, digest)| (repository.as_str(), digest.as_str()));
-        let page = self.metadata.entries(prefix, types, after, n)?;
-        Ok(self.readable(page, n))
+        let page = self.metadata.entries(self.scope(), prefix, types, after, n)?;
+        Ok(with_cursor(page, n))
     }
 
     /// Returns entries that the caller may read and in which every word of a query occurs, as [`Reader::entries`] does.
@@ -285,8 +275,8 @@ impl Reader {
         n: usize,
     ) -> Result<(Vec<EntryItem>, Option<EntryCursor>), RegistryError> {
         let after = after.map(|(repository, digest)| (repository.as_str(), digest.as_str()));
-        let page = self.metadata.search(query, artifact_type, after, n)?;
-        Ok(self.readable(page, n))
+        let page = self.metadata.search(self.scope(), query, artifact_type, after, n)?;
+        Ok(with_cursor(page, n))
     }
 
     /// Returns up to `n` indexes of the repository that name a manifest.
@@ -313,24 +303,13 @@ impl Reader {
         })
     }
 
-    /// Leaves out what the caller may not read, and says where the list goes on.
-    fn readable(&self, mut page: Vec<EntryItem>, n: usize) -> (Vec<EntryItem>, Option<EntryCursor>) {
-        let last = page.last().filter(|_| page.len() == n);
-        let next = last.map(|item| (item.repository.to_string(), item.digest.to_string()));
-        page.retain(|item| self.may_read(&item.repository));
-        (page, next)
-    }
-
-    /// Returns a number that moves whenever anything under the prefix does. Where the caller may read nothing under it, it moves no more than
-    /// where there is nothing.
+    /// Returns a number that moves whenever anything moves that the caller may read under the prefix, or the set of plugins does, and at no
+    /// other time.
     ///
     /// # Errors
     /// Fails where the metadata does.
     pub fn revision(&self, prefix: &str) -> Result<u64, RegistryError> {
-        let hidden = prefix
-            .parse::<Repository>()
-            .is_ok_and(|repository| !self.may_read(&repository));
-        Ok(self.metadata.revision(if hidden { NO_PREFIX } else { prefix })?)
+        Ok(self.metadata.revision(self.scope(), prefix)?)
     }
 
     /// Returns the size of what a manifest names, where a repository holds it.
@@ -352,4 +331,11 @@ impl Reader {
     pub(super) fn metadata(&self) -> &Metadata {
         &self.metadata
     }
+}
+
+/// Returns a page with the cursor of the next one, where there may be one.
+fn with_cursor(page: Vec<EntryItem>, n: usize) -> (Vec<EntryItem>, Option<EntryCursor>) {
+    let last = page.last().filter(|_| page.len() == n);
+    let next = last.map(|item| (item.repository.to_string(), item.digest.to_string()));
+    (page, next)
 }

@@ -17,7 +17,7 @@ const SAME: &str = "SELECT 1 FROM judgements WHERE artifact_id = ?1 AND type_id 
 const PUT: &str = "INSERT INTO judgements (artifact_id, repository, digest, type_id, stamp_id, failure, findings, entry)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const DELETE: &str = "DELETE FROM judgements WHERE artifact_id = ?1 RETURNING entry IS NOT NULL";
-const ADD_WORDS: &str = "INSERT INTO words (rowid, title, summary, keywords, repository) VALUES (?1, ?2, ?3, ?4, ?5)";
+const ADD_WORDS: &str = "INSERT INTO words (rowid, title, summary, keywords, repository, scope) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const DELETE_WORDS: &str = "DELETE FROM words WHERE rowid = ?1";
 
 const PUT_OPINION: &str = "INSERT INTO opinions (artifact_id, position, type_id, stamp_id, failure, findings, entry)
@@ -124,9 +124,10 @@ impl Writing<'_> {
         }
     }
 
-    fn add_words(&self, artifact: i64, entry: &Entry, repository: &Repository) -> rusqlite::Result<()> {
-        let (title, summary, keywords) = (&entry.title, &entry.summary, entry.keywords.join(" "));
-        self.execute(ADD_WORDS, params![artifact, title, summary, keywords, repository.as_str()])?;
+    fn add_words(&self, artifact: i64, said: &Entry, repository: &Repository) -> rusqlite::Result<()> {
+        let (title, summary, keywords) = (&said.title, &said.summary, said.keywords.join(" "));
+        let (name, scope) = (repository.as_str(), entry::scope_words(repository));
+        self.execute(ADD_WORDS, params![artifact, title, summary, keywords, name, scope])?;
         Ok(())
     }
 }

@@ -2,11 +2,14 @@
 
 use rusqlite::{Row, params};
 
-use super::covered;
-use crate::metadata::{
-    EntryItem, Metadata, MetadataError,
-    columns::{limit, parsed, tags},
-    entry::Query,
+use super::ranges::ranges;
+use crate::{
+    metadata::{
+        EntryItem, Metadata, MetadataError,
+        columns::{limit, parsed, tags},
+        entry::{Query, scoped},
+    },
+    oci::Scope,
 };
 
 /// The most tags that an item names.
@@ -34,29 +37,31 @@ const FOUND: &str = "SELECT j.repository, j.digest, y.name,
 pub(super) const STATEMENTS: &[&str] = &[ENTRIES];
 
 impl Metadata {
-    /// Returns up to `n` entries of artifacts under a prefix of whole segments, of these types (a trailing `*` makes a pattern), sorted by
-    /// repository and digest, after a repository and digest.
+    /// Returns up to `n` entries of artifacts under a prefix of whole segments and inside of a scope, of these types (a trailing `*` makes a
+    /// pattern), sorted by repository and digest, after a repository and digest.
     ///
     /// # Errors
     /// Fails where the database does.
     pub fn entries(
         &self,
+        scope: &Scope,
         prefix: &str,
         types: &[String],
         after: Option<(&str, &str)>,
         n: usize,
     ) -> Result<Vec<EntryItem>, MetadataError> {
         let types = self.type_ids(|name| types.iter().any(|claim| claims(claim, name)))?;
-        self.entries_of(prefix, &types, after, n)
+        self.entries_of(scope, prefix, &types, after, n)
     }
 
-    /// Returns up to `n` entries in which every word of a query begins a word of title, summary, keywords or repository, of a type where
-    /// one is given, sorted and paged as [`Metadata::entries`] does.
+    /// Returns up to `n` entries of a scope in which every word of a query begins a word of title, summary, keywords or repository, of a type
+    /// where one is given, sorted and paged as [`Metadata::entries`] does.
     ///
     /// # Errors
     /// Fails where the database does.
     pub fn search(
         &self,
+        scope: &Scope,
         query: &str,
         artifact_type: Option<&str>,
         after: Option<(&str, &str)>,
@@ -64,9 +69,12 @@ impl Metadata {
     ) -> Result<Vec<EntryItem>, MetadataError> {
         let types = self.type_ids(|name| artifact_type.is_none_or(|claim| claims(claim, name)))?;
         let words = match Query::parse(query) {
-            Query::Everything => return self.entries_of("", &types, after, n),
+            Query::Everything => return self.entries_of(scope, "", &types, after, n),
             Query::Nothing => return Ok(Vec::new()),
             Query::Words(words) => words,
+        };
+        let Some(words) = scoped(&words, scope) else {
+            return Ok(Vec::new());
         };
         let (repository, digest) = after.unwrap_or_default();
         let params = params![repository, digest, words, types, limit(n), limit(TAGS_MAX)];
@@ -75,6 +83,7 @@ impl Metadata {
 
     fn entries_of(
         &self,
+        scope: &Scope,
         prefix: &str,
         types: &str,
         after: Option<(&str, &str)>,
@@ -82,10 +91,16 @@ impl Metadata {
     ) -> Result<Vec<EntryItem>, MetadataError> {
         let after = after.unwrap_or_default();
         let mut found = Vec::new();
-        for (first, end) in covered(prefix) {
+        for (first, end) in ranges(prefix, scope, None) {
+            let rest = n.saturating_sub(found.len());
+            if rest == 0 {
+                break;
+            }
+            if end.as_str() <= after.0 {
+                continue;
+            }
             let (repository, digest) = after.max((first.as_str(), ""));
-            let rest = limit(n.saturating_sub(found.len()));
-            let params = params![repository, digest, end, types, rest, limit(TAGS_MAX)];
+            let params = params![repository, digest, end, types, limit(rest), limit(TAGS_MAX)];
             found.extend(self.readers().rows(ENTRIES, params, read_item)?);
         }
         Ok(found)

@@ -1,15 +1,18 @@
 //! Lists of repositories and tags, sorted bytewise and read in pages.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
-use super::{behind, covered};
+use super::ranges::ranges;
 use crate::{
     metadata::{
         Metadata, MetadataError,
         columns::{limit, parsed},
     },
-    oci::{Digest, Repository, Tag},
+    oci::{Digest, Repository, Scope, Tag},
 };
+
+/// How many links of one blob are looked at, which takes some ten milliseconds.
+const LINKS_MAX: usize = 10_000;
 
 const EXISTS: &str = "SELECT 1 FROM repositories WHERE name = ?1";
 const TAGS: &str = "SELECT tag FROM tags WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND tag > ?2
@@ -39,26 +42,37 @@ impl Metadata {
         self.readers().rows(TAGS, params, |row| parsed(row, 0))
     }
 
-    /// Returns up to `n` repositories under a prefix of whole segments, after `after`.
+    /// Returns up to `n` repositories under a prefix of whole segments and inside of a scope, after `after`.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn repositories(&self, prefix: &str, after: Option<&str>, n: usize) -> Result<Vec<Repository>, MetadataError> {
-        let after = after.map(behind).unwrap_or_default();
+    pub fn repositories(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        after: Option<&str>,
+        n: usize,
+    ) -> Result<Vec<Repository>, MetadataError> {
         let mut found = Vec::new();
-        for (first, end) in covered(prefix) {
-            let params = params![after.as_str().max(&first), end, limit(n.saturating_sub(found.len()))];
+        for (first, end) in ranges(prefix, scope, after) {
+            let rest = n.saturating_sub(found.len());
+            if rest == 0 {
+                break;
+            }
+            let params = params![first, end, limit(rest)];
             found.extend(self.readers().rows(REPOSITORIES, params, |row| parsed(row, 0))?);
         }
         Ok(found)
     }
 
-    /// Returns up to `n` repositories that see a blob.
+    /// Returns up to `n` repositories of a scope that see a blob. Of a blob that more than 10 000 repositories see, the first 10 000 are
+    /// looked at.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn blob_repositories(&self, digest: &Digest, n: usize) -> Result<Vec<Repository>, MetadataError> {
-        self.readers()
-            .rows(BLOB_REPOSITORIES, params![digest.as_str(), limit(n)], |row| parsed(row, 0))
+    pub fn blob_repositories(&self, scope: &Scope, digest: &Digest, n: usize) -> Result<Vec<Repository>, MetadataError> {
+        let params = params![digest.as_str(), limit(LINKS_MAX)];
+        let inside = |row: &Row<'_>| Ok(Some(parsed(row, 0)?).filter(|repository| scope.covers(repository)));
+        self.readers().some(BLOB_REPOSITORIES, params, n, inside)
     }
 }

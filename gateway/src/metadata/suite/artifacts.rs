@@ -92,10 +92,10 @@ async fn blobs_are_seen_through_links_alone() {
     assert!(!db.metadata.repository_exists(&repository("b")).unwrap());
     assert_eq!(db.done(mount(&["c", "a"])).await, Applied::Mounted(1));
     assert_eq!(
-        db.metadata.blob_repositories(&digest("x"), 10).unwrap(),
+        db.metadata.blob_repositories(&Scope::All, &digest("x"), 10).unwrap(),
         [repository("a"), repository("b")]
     );
-    assert_eq!(db.metadata.blob_repositories(&digest("x"), 1).unwrap().len(), 1);
+    assert_eq!(db.metadata.blob_repositories(&Scope::All, &digest("x"), 1).unwrap().len(), 1);
     let mut put = manifest("a", "m", &[]);
     put.edges = vec![edge(EdgeKind::Layer, "x")];
     db.put(put.clone()).await;

@@ -37,7 +37,8 @@ async fn prefixes_cover_whole_segments() {
     }
     names.sort_unstable();
     let shown = |found: Vec<Repository>| found.iter().map(Repository::to_string).collect::<Vec<_>>();
-    let list = |prefix: &str, after: Option<&str>, n: usize| shown(db.metadata.repositories(prefix, after, n).unwrap());
+    let list =
+        |prefix: &str, after: Option<&str>, n: usize| shown(db.metadata.repositories(&Scope::All, prefix, after, n).unwrap());
     assert_eq!(list("", None, 100), names);
     assert_eq!(list("team", None, 100), ["team", "team/a", "team/a-b", "team/a/b", "team/b"]);
     assert_eq!(list("team/a", None, 100), ["team/a", "team/a/b"]);
@@ -53,7 +54,7 @@ async fn prefixes_cover_whole_segments() {
             let from = cursor
                 .as_ref()
                 .map(|(repository, digest): &(String, String)| (repository.as_str(), digest.as_str()));
-            let page = db.metadata.entries(prefix, &types, from, 2).unwrap();
+            let page = db.metadata.entries(&Scope::All, prefix, &types, from, 2).unwrap();
             cursor = page
                 .last()
                 .map(|item| (item.repository.to_string(), item.digest.to_string()))
@@ -83,7 +84,7 @@ async fn entries_are_listed_by_type_with_their_document_as_json() {
     }
     let list = |types: &[&str]| {
         let types: Vec<String> = types.iter().map(|kind| (*kind).to_owned()).collect();
-        let found = db.metadata.entries("", &types, None, 100).unwrap();
+        let found = db.metadata.entries(&Scope::All, "", &types, None, 100).unwrap();
         found
             .iter()
             .map(|item| format!("{}:{} {}", item.repository, item.tags[0], item.artifact_type))
@@ -95,7 +96,11 @@ async fn entries_are_listed_by_type_with_their_document_as_json() {
     assert_eq!(list(&["x/*", "x/one", "y/one"]).len(), 6);
     assert_eq!(list(&["*"]).len(), 6);
     assert!(list(&[]).is_empty() && list(&["x/"]).is_empty() && list(&["z/*"]).is_empty());
-    let item = db.metadata.entries("a", &["x/two".into()], None, 1).unwrap().remove(0);
+    let item = db
+        .metadata
+        .entries(&Scope::All, "a", &["x/two".into()], None, 1)
+        .unwrap()
+        .remove(0);
     let value: serde_json::Value = serde_json::from_str(&item.entry).unwrap();
     assert_eq!((&value["title"], &value["document"]["title"]), (&"a".into(), &"a".into()));
 }
@@ -158,7 +163,7 @@ async fn every_word_of_a_query_begins_a_word_of_the_entry() {
     ] {
         db.found(query);
     }
-    let page = |after: Option<(&str, &str)>| db.metadata.search("team", None, after, 1).unwrap();
+    let page = |after: Option<(&str, &str)>| db.metadata.search(&Scope::All, "team", None, after, 1).unwrap();
     let first = page(None).remove(0);
     let second = page(Some((first.repository.as_str(), first.digest.as_str()))).remove(0);
     assert_eq!(
@@ -166,8 +171,19 @@ async fn every_word_of_a_query_begins_a_word_of_the_entry() {
         ("team/back", "team/front")
     );
     assert!(page(Some((second.repository.as_str(), second.digest.as_str()))).is_empty());
-    assert!(db.metadata.search("team", Some("x/y"), None, 10).unwrap().is_empty());
-    assert_eq!(db.metadata.search("team", Some("application/*"), None, 10).unwrap().len(), 2);
+    assert!(
+        db.metadata
+            .search(&Scope::All, "team", Some("x/y"), None, 10)
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        db.metadata
+            .search(&Scope::All, "team", Some("application/*"), None, 10)
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]

@@ -151,7 +151,10 @@ impl Model {
                 let record = db.metadata.artifact(&repository(name), &digest(&content(n))).unwrap();
                 if let Some(record) = record {
                     model.manifests.insert((at, n), record.entry.is_some());
-                    let title = db.metadata.search(&format!("title{n}"), None, None, 100).unwrap();
+                    let title = db
+                        .metadata
+                        .search(&Scope::All, &format!("title{n}"), None, None, 100)
+                        .unwrap();
                     assert_eq!(
                         title.iter().any(|item| item.repository.as_str() == name),
                         record.entry.is_some()

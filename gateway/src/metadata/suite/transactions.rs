@@ -289,7 +289,7 @@ async fn two_writers_of_one_database_wait_for_each_other() {
         let (first, second) = tokio::join!(db.apply(link("a", &one)), other.apply(link("a", &two)));
         assert_eq!((first.unwrap(), second.unwrap()), (Applied::Done, Applied::Done));
         assert!(db.sees("a", &one) && db.sees("a", &two));
-        assert_eq!(other.revision("a").unwrap(), db.revision("a"));
+        assert_eq!(other.revision(&Scope::All, "a").unwrap(), db.revision("a"));
     }
 }
 
