@@ -44,7 +44,7 @@ pub use hooks::{Artifact, HookError, Hooks, Judgement, NoHooks, Owner, Push, Rej
 pub use incoming::{Body, BodyError, Chunk, PART_BYTES};
 pub use jobs::{JobCounts, JobStatus};
 pub use manifests::{ManifestPush, Pushed};
-pub use publish::{Change, Publication, Staged};
+pub use publish::{Change, Owns, Publication, Staged};
 pub use reader::{Blob, EntryCursor, Reader};
 pub use referrers::ReferrersPage;
 pub use sarif::{Run, SARIF_MEDIA_TYPE, sarif};

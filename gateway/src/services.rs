@@ -24,6 +24,11 @@ pub use config::Config;
 /// The request headers that plugins may see. Credentials, cookies and whatever else tells who is asking are never among them.
 const HEADERS_SEEN: [&str; 4] = ["accept", "accept-language", "content-disposition", "content-type"];
 
+/// The methods that may change something. A client, a crawler or a cache repeats the others as it likes (RFC 9110, section 9.2.1).
+const CHANGING: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
+/// What a plugin is told that would change something for another method.
+const SAFE: &str = "Only requests with the methods POST, PUT, PATCH and DELETE change something.";
+
 /// What a request is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
@@ -177,7 +182,8 @@ impl Services {
         key: Option<Key>,
         if_none_match: Option<&str>,
     ) -> Result<ServiceResponse, ServiceError> {
-        let answer = Answer::new(self.limits(), false);
+        let unchanging = (!CHANGING.contains(&asked.inquiry.method.as_str())).then_some(SAFE);
+        let answer = Answer::new(self.limits(), unchanging);
         let served = self
             .plugins
             .serve(&asked.service, asked.inquiry.clone(), &answer, asked.reader.clone())
@@ -190,7 +196,9 @@ impl Services {
         let mut draft = answer.take();
         let changes = std::mem::take(&mut draft.changes);
         if !changes.is_empty() {
-            return match self.registry.carry_out(caller, changes).await {
+            let (plugins, service) = (self.plugins.clone(), asked.service.clone());
+            let owns = move |candidates: &[&str]| plugins.owns(&service, candidates);
+            return match self.registry.carry_out(caller, owns, changes).await {
                 Ok(_) => Ok(finished(draft)),
                 Err(error) => self.refuse(asked, error).await,
             };
@@ -212,7 +220,7 @@ impl Services {
             return Err(error.into());
         };
         let status = reason.status;
-        let answer = Answer::new(self.limits(), true);
+        let answer = Answer::new(self.limits(), Some("A refusal changes nothing."));
         let explained = self.plugins.explain(
             &asked.service,
             asked.inquiry.clone(),

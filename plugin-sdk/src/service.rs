@@ -57,6 +57,9 @@ impl Request {
 }
 
 /// The answer to a request. The gateway sends it after the plugin has returned, so that nothing is sent by a call that fails.
+///
+/// Requests with other methods than `POST`, `PUT`, `PATCH` and `DELETE` change nothing: [`Response::stage`], [`Response::stage_part`],
+/// [`Response::publish`] and [`Response::remove`] fail with [`Error::DENIED`] for them.
 #[derive(Debug)]
 pub struct Response {
     handle: http::Response,
@@ -106,7 +109,8 @@ impl Response {
         Ok(self.handle.stage_part(media_type, source.handle(), offset, length)?.into())
     }
 
-    /// Asks for a manifest to be stored after the plugin has returned, and returns its digest.
+    /// Asks for a manifest to be stored after the plugin has returned, and returns its digest. Its type has to be one that this plugin
+    /// claims; else the registry refuses.
     ///
     /// Fails with [`Error::INVALID`] where the manifest cannot be parsed or names as staged what is not, and with
     /// [`Error::LIMIT`] beyond 64 publications.
@@ -115,7 +119,8 @@ impl Response {
     }
 
     /// Asks for a tag, or for a manifest by digest, to be deleted after the plugin has returned. With `expected_digest` it happens
-    /// only where the reference still means that digest.
+    /// only where the reference, tag or digest, means that digest. The artifact has to be of a type that this plugin claims; else the
+    /// registry refuses.
     ///
     /// Fails with [`Error::INVALID`] where an argument is malformed.
     pub fn remove(&self, repository: &str, reference: &str, expected_digest: Option<&str>) -> Result<(), Error> {
@@ -160,7 +165,7 @@ pub struct Publication {
     pub manifest: Vec<u8>,
     /// What the manifest names and this response has staged.
     pub blobs: Vec<Descriptor>,
-    /// The open field, at most 4 000 bytes.
+    /// The open field, at most 4 000 bytes. [`Publication::expect`] has a member in it.
     pub properties: Properties,
 }
 
@@ -183,6 +188,18 @@ impl Publication {
         self
     }
 
+    /// Makes it a condition that a tag of the repository means a manifest, or, without a digest, that it does not exist.
+    ///
+    /// The registry looks in the same transaction in which it stores this manifest, so that of several requests that expect the same
+    /// one is first. The others are refused with the status 409.
+    pub fn expect(mut self, tag: impl Into<String>, digest: Option<&str>) -> Self {
+        let expected = self.properties.entry("expect").or_insert_with(|| Properties::new().into());
+        if let Some(expected) = expected.as_object_mut() {
+            expected.insert(tag.into(), digest.into());
+        }
+        self
+    }
+
     /// Adds a blob that this response has staged.
     pub fn blob(mut self, staged: Descriptor) -> Self {
         self.blobs.push(staged);
@@ -201,5 +218,19 @@ impl From<Publication> for types::Publication {
             blobs: publication.blobs.into_iter().map(Into::into).collect(),
             properties,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expectations_lie_in_the_open_field() {
+        let publication = Publication::new("a", "b", "c")
+            .expect("v1", None)
+            .expect("v2", Some("sha256:0"));
+        let expected = serde_json::json!({ "expect": { "v1": null, "v2": "sha256:0" } });
+        assert_eq!(serde_json::Value::from(publication.properties), expected);
     }
 }

@@ -170,6 +170,11 @@ impl From<DigestError> for HttpError {
 impl From<RegistryError> for HttpError {
     fn from(error: RegistryError) -> Self {
         use RegistryError as E;
+        if let E::Publishing { repository, error } = error {
+            let error = Self::from(*error);
+            let message = format!("publishing to {repository}: {}", error.message);
+            return Self { message, ..error };
+        }
         let message = error.to_string();
         let (status, code) = match &error {
             E::RepositoryUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
@@ -188,9 +193,8 @@ impl From<RegistryError> for HttpError {
             E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
             E::Missing { .. } => (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown),
             E::TooManyTags(_) => (StatusCode::URI_TOO_LONG, ErrorCode::ManifestInvalid),
-            E::Moved(..) => (StatusCode::CONFLICT, ErrorCode::ManifestInvalid),
             E::Unmet { .. } => (StatusCode::PRECONDITION_FAILED, ErrorCode::Denied),
-            E::Denied(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
+            E::Denied(_) | E::NotOwned { .. } => (StatusCode::FORBIDDEN, ErrorCode::Denied),
             E::Rejected(rejection) => return rejected(rejection),
             E::UploadsFull { retry_after_seconds } => {
                 return Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
@@ -199,7 +203,7 @@ impl From<RegistryError> for HttpError {
             E::NotReady(_) => return Self::unavailable(message, 1),
             E::Storage(StorageError::Full { .. }) | E::Metadata(MetadataError::Full) => return full(&error),
             E::Metadata(MetadataError::Stopping) => return Self::unavailable(message, 1),
-            E::Storage(_) | E::Metadata(_) => return Self::internal(&error),
+            E::Storage(_) | E::Metadata(_) | E::Publishing { .. } => return Self::internal(&error),
         };
         Self::new(status, code, message)
     }

@@ -10,7 +10,7 @@ mod others;
 mod scans;
 mod uploads;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, Params, Row, params};
 
@@ -34,6 +34,7 @@ pub(super) fn statements() -> Vec<&'static str> {
         own.as_slice(),
         blobs::STATEMENTS,
         deletions::STATEMENTS,
+        expectations::STATEMENTS,
         jobs::STATEMENTS,
         judgements::STATEMENTS,
         manifests::STATEMENTS,
@@ -89,7 +90,7 @@ impl From<Abort> for MetadataError {
 /// A transaction that commands are applied in, one after the other.
 pub(super) struct Writing<'a> {
     connection: &'a Connection,
-    /// The repositories that show something else than before.
+    /// The repositories that show something else than before, once for each change.
     changed: Vec<Repository>,
 }
 
@@ -121,12 +122,12 @@ impl<'a> Writing<'a> {
         Ok(applied)
     }
 
-    /// Moves the revisions of everything that changed: once for each repository, however many commands of the transaction changed it.
+    /// Moves the revisions of everything that changed, by one for each change: how commands share a transaction does not show.
     ///
     /// The revision of a prefix moves by as much as those of the repositories under it together. What somebody may see of a prefix is told
     /// by a difference, which must not move with what they may not.
     pub(super) fn move_revisions(&mut self) -> rusqlite::Result<()> {
-        let changed: HashSet<Repository> = std::mem::take(&mut self.changed).into_iter().collect();
+        let changed = std::mem::take(&mut self.changed);
         let mut moves = HashMap::<&str, i64>::new();
         for prefix in changed.iter().flat_map(Repository::prefixes) {
             *moves.entry(prefix).or_default() += 1;
@@ -156,16 +157,8 @@ impl<'a> Writing<'a> {
             Command::ForgetEndedUploads { before, n } => self.forget_ended_uploads(before, n),
             Command::Probe { now } => self.probe(now),
             Command::PutManifest(put) => self.put_manifest(&put),
-            Command::DeleteManifest {
-                repository,
-                digest,
-                expected_tag,
-            } => self.delete_manifest(&repository, &digest, expected_tag.as_ref()),
-            Command::DeleteTag {
-                repository,
-                tag,
-                expected,
-            } => self.delete_tag(&repository, &tag, expected.as_ref()),
+            Command::DeleteManifest { repository, digest } => self.delete_manifest(&repository, &digest),
+            Command::DeleteTag { repository, tag } => self.delete_tag(&repository, &tag),
             Command::Expect {
                 repository,
                 reference,
@@ -204,10 +197,7 @@ impl<'a> Writing<'a> {
     }
 
     fn changed(&mut self, repository: &Repository) {
-        // Commands about one repository tend to follow each other.
-        if self.changed.last() != Some(repository) {
-            self.changed.push(repository.clone());
-        }
+        self.changed.push(repository.clone());
     }
 
     fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {

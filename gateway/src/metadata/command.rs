@@ -69,17 +69,13 @@ pub enum Command {
         repository: Repository,
         /// The digest of the manifest.
         digest: Digest,
-        /// Where given, the deletion happens only if this tag means the manifest.
-        expected_tag: Option<Tag>,
     },
-    /// Removes a tag. Refused with [`Refused::Absent`] where it is not there, and with [`Refused::Moved`] where it does not mean `expected`.
+    /// Removes a tag. Refused with [`Refused::Absent`] where it is not there.
     DeleteTag {
         /// The repository.
         repository: Repository,
         /// The tag.
         tag: Tag,
-        /// What the tag has to mean.
-        expected: Option<Digest>,
     },
     /// Changes nothing, and is refused with [`Refused::Unmet`] where a reference means something else than is expected: a condition of
     /// the commands that stand behind it in [`Command::All`].
@@ -339,7 +335,7 @@ pub enum Applied {
 pub enum Refused {
     /// What is to be changed is not there.
     Absent,
-    /// A tag means something else than was expected.
+    /// Another set of plugins is active than was expected.
     Moved,
     /// A reference means something else than [`Command::Expect`] asked for.
     Unmet {
@@ -350,10 +346,17 @@ pub enum Refused {
         /// What it means, if anything.
         meant: Option<Digest>,
     },
-    /// The repository does not hold these, which a manifest names: at most the first 10.
-    Missing(Vec<Digest>),
+    /// The repository does not hold what a manifest names.
+    Missing {
+        /// The repository.
+        repository: Repository,
+        /// At most the first 10.
+        missing: Vec<Digest>,
+    },
     /// The descriptor of a blob gives another size than the blob has.
     Size {
+        /// The repository.
+        repository: Repository,
         /// The blob.
         digest: Digest,
         /// What the descriptor says.

@@ -148,7 +148,6 @@ fn delete(name: &str, content: &str) -> Command {
     Command::DeleteManifest {
         repository: repository(name),
         digest: digest(content),
-        expected_tag: None,
     }
 }
 

@@ -58,8 +58,8 @@ pub(crate) struct Answer(Arc<Mutex<Draft>>);
 /// What a guest has said so far.
 pub(crate) struct Draft {
     pub(crate) limits: AnswerLimits,
-    /// Whether it words a refusal, and so may not change anything.
-    pub(crate) refusing: bool,
+    /// Why it may change nothing, as a sentence for the plugin, where it may not.
+    pub(crate) unchanging: Option<&'static str>,
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<DraftPart>,
@@ -82,9 +82,9 @@ pub(crate) enum DraftPart {
 }
 
 impl Answer {
-    /// Begins an empty answer with status 200.
-    pub(crate) fn new(limits: AnswerLimits, refusing: bool) -> Self {
-        Self(Arc::new(Mutex::new(Draft::new(limits, refusing))))
+    /// Begins an empty answer with status 200, and says why it may change nothing, where it may not.
+    pub(crate) fn new(limits: AnswerLimits, unchanging: Option<&'static str>) -> Self {
+        Self(Arc::new(Mutex::new(Draft::new(limits, unchanging))))
     }
 
     /// Takes hold of the draft.
@@ -95,16 +95,16 @@ impl Answer {
     /// Takes the draft and leaves an empty one.
     pub(crate) fn take(&self) -> Draft {
         let mut draft = self.draft();
-        let empty = Draft::new(draft.limits, draft.refusing);
+        let empty = Draft::new(draft.limits, draft.unchanging);
         std::mem::replace(&mut *draft, empty)
     }
 }
 
 impl Draft {
-    fn new(limits: AnswerLimits, refusing: bool) -> Self {
+    fn new(limits: AnswerLimits, unchanging: Option<&'static str>) -> Self {
         Self {
             limits,
-            refusing,
+            unchanging,
             status: 200,
             headers: Vec::new(),
             body: Vec::new(),
@@ -161,7 +161,7 @@ mod tests {
                 staged_bytes_max: 9,
                 part_bytes_max: 9,
             };
-            let mut draft = Draft::new(limits, false);
+            let mut draft = Draft::new(limits, None);
             draft.headers = headers
                 .iter()
                 .map(|(name, value)| ((*name).into(), (*value).into()))

@@ -39,6 +39,23 @@ impl PluginHost {
         self.set().well_known(document).cloned().map(Service)
     }
 
+    /// Says whether an artifact with these candidates belongs to the plugin of a service: a service changes artifacts of the types that its
+    /// plugin claims. The error is a sentence.
+    pub(crate) fn owns(&self, service: &Service, candidates: &[&str]) -> Result<(), String> {
+        let set = self.set();
+        let owner = set
+            .dispatch(candidates.iter().copied())
+            .map(|(plugin, _)| plugin.name.as_ref());
+        let (name, owned) = match owner {
+            Some(owner) if owner == service.name() => return Ok(()),
+            Some(owner) => (service.name(), format!("plugin {owner}'s")),
+            None => (service.name(), "no plugin's".to_owned()),
+        };
+        Err(format!(
+            "plugin {name} changes artifacts of the types that it claims, and this one is {owned}"
+        ))
+    }
+
     /// Has a service draft its answer, and returns what of the catalogue it read.
     pub(crate) async fn serve(
         &self,

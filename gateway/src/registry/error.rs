@@ -3,7 +3,7 @@
 use super::{BodyError, Rejection};
 use crate::{
     metadata::{MetadataError, Refused},
-    oci::{Digest, DigestError, ManifestError, Reference, Repository, Tag},
+    oci::{Digest, DigestError, ManifestError, Reference, Repository},
     storage::StorageError,
 };
 
@@ -103,8 +103,10 @@ pub enum RegistryError {
         missing: Vec<Digest>,
     },
     /// A descriptor gives another size than the content has.
-    #[error("the manifest says that {digest} has {said} bytes, but it has {has}")]
+    #[error("the manifest says that {digest} has {said} bytes, but in repository {repository} it has {has}")]
     DescriptorSize {
+        /// The repository.
+        repository: Repository,
         /// The blob.
         digest: Digest,
         /// What the descriptor says.
@@ -115,9 +117,6 @@ pub enum RegistryError {
     /// More tags than one push may set.
     #[error("one push may set at most {0} tags")]
     TooManyTags(usize),
-    /// A tag means something else than was expected.
-    #[error("tag {1} of repository {0} means another manifest by now")]
-    Moved(Repository, Tag),
     /// A reference means something else than the request made a condition.
     #[error("reference {reference} of repository {repository} means {}, which is not what the request expects; nothing was changed", meaning(.meant))]
     Unmet {
@@ -127,6 +126,24 @@ pub enum RegistryError {
         reference: Reference,
         /// What it means, if anything.
         meant: Option<Digest>,
+    },
+    /// Whoever asks for a change may not change this artifact.
+    #[error("{reference} of repository {repository} may not be changed in this way: {reason}")]
+    NotOwned {
+        /// The repository.
+        repository: Repository,
+        /// The tag or digest.
+        reference: Reference,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// Something that a plugin publishes cannot be stored.
+    #[error("publishing to {repository}: {error}")]
+    Publishing {
+        /// The repository.
+        repository: Repository,
+        /// Why.
+        error: Box<RegistryError>,
     },
     /// A plugin rejected the push.
     #[error("a plugin rejected the push")]
@@ -154,12 +171,26 @@ impl RegistryError {
     /// Words what the metadata refused, for the repository that the command was about.
     pub(super) fn of(error: MetadataError, repository: &Repository) -> Self {
         match error {
-            MetadataError::Refused(Refused::Missing(missing)) => Self::Missing {
-                repository: repository.clone(),
-                missing,
-            },
-            MetadataError::Refused(Refused::Size { digest, said, has }) => Self::DescriptorSize { digest, said, has },
             MetadataError::Refused(Refused::Absent) => Self::RepositoryUnknown(repository.clone()),
+            other => Self::of_change(other),
+        }
+    }
+
+    /// Words what the metadata refused of several commands, where the refusal says which one it was.
+    pub(super) fn of_change(error: MetadataError) -> Self {
+        match error {
+            MetadataError::Refused(Refused::Missing { repository, missing }) => Self::Missing { repository, missing },
+            MetadataError::Refused(Refused::Size {
+                repository,
+                digest,
+                said,
+                has,
+            }) => Self::DescriptorSize {
+                repository,
+                digest,
+                said,
+                has,
+            },
             MetadataError::Refused(Refused::Unmet {
                 repository,
                 reference,
@@ -170,6 +201,17 @@ impl RegistryError {
                 meant,
             },
             other => Self::Metadata(other),
+        }
+    }
+
+    /// Says to which repository something was to be published, where the error does not name it.
+    pub(super) fn publishing(self, repository: Repository) -> Self {
+        match self {
+            named @ (Self::Denied(_) | Self::NotOwned { .. } | Self::Missing { .. } | Self::DescriptorSize { .. }) => named,
+            error => Self::Publishing {
+                repository,
+                error: Box::new(error),
+            },
         }
     }
 }

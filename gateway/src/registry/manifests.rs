@@ -145,7 +145,7 @@ impl Registry {
         expected: Vec<Expected>,
     ) -> Result<(), RegistryError> {
         self.authorise(caller, Action::Delete, repository)?;
-        let command = expecting(repository, reference, expected, delete_command(repository, reference, None));
+        let command = expecting(repository, reference, expected, delete_command(repository, reference));
         match self.metadata().apply(command).await {
             // What is not there cannot be deleted, whatever was expected of it.
             Err(MetadataError::Refused(Refused::Absent | Refused::Unmet { meant: None, .. })) => {
@@ -294,19 +294,11 @@ fn expecting(repository: &Repository, reference: &Reference, expected: Vec<Expec
     Command::All(conditions.chain([command]).collect())
 }
 
-/// Returns the command that deletes a tag, or a manifest with its tags, where the reference still means `expected`.
-pub(super) fn delete_command(repository: &Repository, reference: &Reference, expected: Option<Digest>) -> Command {
+/// Returns the command that deletes a tag, or a manifest with its tags.
+pub(super) fn delete_command(repository: &Repository, reference: &Reference) -> Command {
     let repository = repository.clone();
     match reference.clone() {
-        Reference::Tag(tag) => Command::DeleteTag {
-            repository,
-            tag,
-            expected,
-        },
-        Reference::Digest(digest) => Command::DeleteManifest {
-            repository,
-            digest,
-            expected_tag: None,
-        },
+        Reference::Tag(tag) => Command::DeleteTag { repository, tag },
+        Reference::Digest(digest) => Command::DeleteManifest { repository, digest },
     }
 }

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     auth::{Action, Caller},
-    metadata::{Command, MetadataError, Refused},
-    oci::{Digest, Reference, Repository, Tag},
+    metadata::{Command, Expected},
+    oci::{Digest, Manifest, Reference, Repository, Tag},
     storage::StorageError,
 };
 
@@ -46,6 +46,8 @@ pub struct Publication {
     pub manifest: Bytes,
     /// Blobs that the repository may not hold yet.
     pub blobs: Vec<(Digest, Staged)>,
+    /// What tags of the repository have to mean, or that they may not exist, when everything before this is done.
+    pub expect: Vec<(Tag, Option<Digest>)>,
 }
 
 /// One thing to do.
@@ -63,19 +65,40 @@ pub enum Change {
     },
 }
 
+/// Says of the candidate types of an artifact whether it belongs to whoever asks for a change. The error is a sentence that says why not.
+pub trait Owns: Fn(&[&str]) -> Result<(), String> + Send + Sync {}
+
+impl<F: Fn(&[&str]) -> Result<(), String> + Send + Sync> Owns for F {}
+
+/// What becomes of changes, one after the other.
+#[derive(Default)]
+struct Plan {
+    commands: Vec<Command>,
+    pushed: Vec<Pushed>,
+    coming: Coming,
+    /// What was stored for it, which nobody else removes meanwhile.
+    pins: Vec<Pin>,
+}
+
 impl Registry {
-    /// Does all of the changes or none. What was stored for changes that are refused does not stay.
+    /// Does all of the changes or none, and only with artifacts that whoever asks for them owns, as told by their candidate types. What was
+    /// stored for changes that are refused does not stay.
     ///
     /// # Errors
-    /// The first reason why one of them cannot be done.
-    pub async fn carry_out(&self, caller: &Caller, changes: Vec<Change>) -> Result<Vec<Pushed>, RegistryError> {
+    /// The first reason why one of them cannot be done. It names the repository.
+    pub async fn carry_out(
+        &self,
+        caller: &Caller,
+        owns: impl Owns + 'static,
+        changes: Vec<Change>,
+    ) -> Result<Vec<Pushed>, RegistryError> {
         self.expect_room_for(&changes)?;
         let (registry, caller) = (self.clone(), caller.clone());
         self.own(async move {
-            let mut pins = Vec::new();
-            let done = registry.carry_out_pinned(&caller, changes, &mut pins).await;
+            let mut plan = Plan::default();
+            let done = registry.carry_out_planned(&caller, &owns, changes, &mut plan).await;
             if done.is_err() {
-                for pin in pins {
+                for pin in plan.pins {
                     registry.give_back(pin).await;
                 }
             }
@@ -92,93 +115,117 @@ impl Registry {
         Ok(())
     }
 
-    async fn carry_out_pinned(
+    async fn carry_out_planned(
         &self,
         caller: &Caller,
+        owns: &impl Owns,
         changes: Vec<Change>,
-        pins: &mut Vec<Pin>,
+        plan: &mut Plan,
     ) -> Result<Vec<Pushed>, RegistryError> {
-        let (mut commands, mut pushed, mut coming, mut about) = (Vec::new(), Vec::new(), Coming::default(), None);
         for change in changes {
             match change {
                 Change::Publish(publication) => {
                     let repository = publication.repository.clone();
-                    let prepared = self
-                        .prepare_publication(caller, publication, &mut coming, &mut commands, pins)
-                        .await?;
-                    let Prepared { command, remarks } = prepared;
-                    let size = command.bytes.len() as u64;
-                    coming.manifests.insert((repository.clone(), command.digest.clone()), size);
-                    let (digest, subject, tags) = (command.digest.clone(), command.subject.clone(), command.tags.clone());
-                    pushed.push(Pushed {
-                        digest,
-                        subject,
-                        tags,
-                        remarks,
-                    });
-                    commands.push(Command::PutManifest(Box::new(command)));
-                    about.get_or_insert((repository, None));
+                    let planned = self.plan_publication(caller, owns, publication, plan).await;
+                    planned.map_err(|error| error.publishing(repository))?;
                 }
                 Change::Remove {
                     repository,
                     reference,
                     expected,
-                } => {
-                    self.authorise(caller, Action::Delete, &repository)?;
-                    commands.push(delete_command(&repository, &reference, expected));
-                    about.get_or_insert((repository, Some(reference)));
-                }
+                } => self.plan_removal(caller, owns, (repository, reference), expected, plan)?,
             }
         }
-        let Some((repository, reference)) = about else {
-            return Ok(pushed);
-        };
-        match (self.metadata().apply(Command::All(commands)).await, reference) {
-            (Err(MetadataError::Refused(Refused::Absent)), Some(reference)) => {
-                Err(RegistryError::ManifestUnknown(repository, reference))
-            }
-            (Err(MetadataError::Refused(Refused::Moved)), Some(Reference::Tag(tag))) => {
-                Err(RegistryError::Moved(repository, tag))
-            }
-            (applied, _) => {
-                applied.map_err(|error| RegistryError::of(error, &repository))?;
-                self.jobs_wake.notify_one();
-                Ok(pushed)
-            }
+        let commands = std::mem::take(&mut plan.commands);
+        if !commands.is_empty() {
+            let applied = self.metadata().apply(Command::All(commands)).await;
+            applied.map_err(RegistryError::of_change)?;
+            self.jobs_wake.notify_one();
         }
+        Ok(std::mem::take(&mut plan.pushed))
     }
 
     /// Does everything of a publication but storing it. Its blobs become links in the same transaction.
-    async fn prepare_publication(
+    async fn plan_publication(
         &self,
         caller: &Caller,
+        owns: &impl Owns,
         publication: Publication,
-        coming: &mut Coming,
-        commands: &mut Vec<Command>,
-        pins: &mut Vec<Pin>,
-    ) -> Result<Prepared, RegistryError> {
+        plan: &mut Plan,
+    ) -> Result<(), RegistryError> {
         let repository = publication.repository;
         self.authorise(caller, Action::Write, &repository)?;
+        let digest = Digest::sha256(&publication.manifest);
+        let reference = Reference::Digest(digest.clone());
+        let manifest = Manifest::parse(Some(&publication.media_type), &publication.manifest)?;
+        expect_owned(owns, &repository, &reference, &manifest.candidates())?;
         for (digest, staged) in publication.blobs {
-            pins.push(self.pin(&digest).await);
+            plan.pins.push(self.pin(&digest).await);
             let size = self.keep(&digest, staged).await?;
-            coming.blobs.insert((repository.clone(), digest.clone()), size);
+            plan.coming.blobs.insert((repository.clone(), digest.clone()), size);
             // It is linked together with the manifest: where the publication does not happen, the blob never shows.
-            commands.push(Command::LinkBlob {
+            plan.commands.push(Command::LinkBlob {
                 repository: repository.clone(),
                 digest,
                 size,
                 upload: None,
             });
         }
-        let digest = Digest::sha256(&publication.manifest);
         let push = ManifestPush {
-            reference: Reference::Digest(digest),
+            reference,
             tags: publication.tags,
             content_type: Some(publication.media_type),
             bytes: publication.manifest,
         };
-        self.prepare(caller, &repository, push, coming).await
+        let Prepared { command, remarks } = self.prepare(caller, &repository, push, &plan.coming).await?;
+        let size = command.bytes.len() as u64;
+        plan.coming.manifests.insert((repository.clone(), digest), size);
+        plan.pushed.push(Pushed {
+            digest: command.digest.clone(),
+            subject: command.subject.clone(),
+            tags: command.tags.clone(),
+            remarks,
+        });
+        let expectations = publication.expect.into_iter().map(|(tag, digest)| Command::Expect {
+            repository: repository.clone(),
+            reference: Reference::Tag(tag),
+            expected: digest.map_or(Expected::Nothing, |digest| Expected::OneOf(vec![digest])),
+        });
+        plan.commands.extend(expectations);
+        plan.commands.push(Command::PutManifest(Box::new(command)));
+        Ok(())
+    }
+
+    /// Plans to remove what a reference means now. Where it means something else when it is done, nothing is.
+    fn plan_removal(
+        &self,
+        caller: &Caller,
+        owns: &impl Owns,
+        (repository, reference): (Repository, Reference),
+        expected: Option<Digest>,
+        plan: &mut Plan,
+    ) -> Result<(), RegistryError> {
+        self.authorise(caller, Action::Delete, &repository)?;
+        let reader = self.reader(caller.clone());
+        let meant = reader.manifest_head(&repository, &reference)?.digest;
+        if expected.is_some_and(|expected| expected != meant) {
+            return Err(RegistryError::Unmet {
+                repository,
+                reference,
+                meant: Some(meant),
+            });
+        }
+        let candidates = reader.artifact(&repository, &meant)?.candidates;
+        let candidates: Vec<&str> = candidates.iter().map(String::as_str).collect();
+        expect_owned(owns, &repository, &reference, &candidates)?;
+        let delete = delete_command(&repository, &reference);
+        plan.commands.push(Command::Expect {
+            repository,
+            reference,
+            expected: Expected::OneOf(vec![meant]),
+        });
+        plan.commands.push(delete);
+        Ok(())
     }
 
     /// Makes staged content durable under its digest, which is checked and has to be pinned. Returns its size.
@@ -222,4 +269,17 @@ impl Registry {
         }
         Ok(source.size)
     }
+}
+
+fn expect_owned(
+    owns: &impl Owns,
+    repository: &Repository,
+    reference: &Reference,
+    candidates: &[&str],
+) -> Result<(), RegistryError> {
+    owns(candidates).map_err(|reason| RegistryError::NotOwned {
+        repository: repository.clone(),
+        reference: reference.clone(),
+        reason,
+    })
 }

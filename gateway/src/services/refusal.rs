@@ -30,9 +30,16 @@ pub(super) fn reason(error: &RegistryError) -> Option<Reason> {
         E::Manifest(_) | E::Unreadable { .. } | E::DescriptorSize { .. } | E::TooManyTags(_) => (400, ErrorCode::ManifestInvalid),
         E::TooLarge { .. } => (413, ErrorCode::SizeInvalid),
         E::Missing { .. } => (404, ErrorCode::ManifestBlobUnknown),
-        E::Moved(..) | E::Unmet { .. } => (409, ErrorCode::ManifestInvalid),
-        E::Denied(_) => (403, ErrorCode::Denied),
+        E::Unmet { .. } => (409, ErrorCode::ManifestInvalid),
+        E::Denied(_) | E::NotOwned { .. } => (403, ErrorCode::Denied),
         E::Rejected(rejection) => return rejected(rejection),
+        E::Publishing { repository, error } => {
+            let reason = reason(error)?;
+            return Some(Reason {
+                message: cut(format!("publishing to {repository}: {}", reason.message)),
+                ..reason
+            });
+        }
         E::BodyBroken(BodyError::Pressed)
         | E::UploadUnknown(_)
         | E::UploadBusy(_)
@@ -78,16 +85,17 @@ fn rejected(rejection: &Rejection) -> Option<Reason> {
 }
 
 fn worded(status: u16, code: ErrorCode, message: &str, findings: Vec<Finding>) -> Reason {
-    let mut end = message.len().min(MESSAGE_BYTES_MAX);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
     Reason {
         code: code.as_str().into(),
         status,
-        message: message.get(..end).unwrap_or_default().into(),
+        message: cut(message.to_owned()),
         findings,
     }
+}
+
+fn cut(mut message: String) -> String {
+    message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+    message
 }
 
 /// Answers for a plugin that says that it could not serve.
@@ -115,6 +123,16 @@ mod tests {
         let denied = reason(&RegistryError::Denied("team/a".parse().unwrap())).unwrap();
         assert_eq!((denied.status, denied.code.as_str()), (403, "DENIED"));
         assert!(reason(&RegistryError::Metadata(MetadataError::Full)).is_none());
+        let publishing = |error: RegistryError| RegistryError::Publishing {
+            repository: "team/a".parse().unwrap(),
+            error: Box::new(error),
+        };
+        let tags = reason(&publishing(RegistryError::TooManyTags(2))).unwrap();
+        assert_eq!(
+            (tags.status, tags.message.as_str()),
+            (400, "publishing to team/a: one push may set at most 2 tags")
+        );
+        assert!(reason(&publishing(RegistryError::Metadata(MetadataError::Full))).is_none());
         let finding = |n: usize| Finding {
             rule: format!("rule/{n}"),
             severity: "high".into(),

@@ -113,3 +113,27 @@ fn what_is_refused_is_said_in_the_clients_own_form() -> anyhow::Result<()> {
     assert_eq!(ask("/helm/team/api/charts", &[])?, (200, json!({})));
     gateway.stop()
 }
+
+#[test]
+fn of_uploads_at_the_same_time_one_is_first() -> anyhow::Result<()> {
+    let (gateway, desk) = scene()?;
+    for number in 0..4 {
+        let chart = Chart::new("web", "1.0.0").file("values.yaml", format!("number: {number}\n"));
+        desk.write(&format!("{number}.tgz"), chart.archive()?)?;
+    }
+    let upload = |number: usize| {
+        let body = format!("@{number}.tgz");
+        curl(&gateway, &desk, "/helm/team/api/charts", &["--data-binary", &body])
+    };
+    let mut statuses = std::thread::scope(|scope| {
+        let uploads = [0, 1, 2, 3].map(|number| scope.spawn(move || upload(number)));
+        uploads.map(|upload| upload.join().expect("no upload panics").map(|(status, _)| status))
+    })
+    .into_iter()
+    .collect::<anyhow::Result<Vec<_>>>()?;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409, 409, 409]);
+    let (status, _) = curl(&gateway, &desk, "/helm/team/api/charts?force", &["--data-binary", "@3.tgz"])?;
+    assert_eq!(status, 201);
+    gateway.stop()
+}

@@ -3,7 +3,7 @@
 use portolan_tests::{Answer, TestGateway, digest};
 use serde_json::{Value, json};
 
-use super::fixture::{Artifact, calls, expect_nothing_stored, shown, with_everything};
+use super::fixture::{Artifact, calls, expect_nothing_stored, shown, with_everything, with_guests};
 
 async fn post(gateway: &TestGateway, path: &str, body: &'static str) -> Answer {
     gateway.send("POST", &format!("/everything/{path}"), &[], body).await
@@ -190,4 +190,180 @@ async fn tags_and_manifests_are_removed() {
         gateway.get("/v2/_portolan/search?q=").await.expect(200).json()["results"],
         Value::from(Vec::<Value>::new())
     );
+}
+
+/// Returns the code and the message of a refusal that the plugin worded.
+fn explained(answer: &Answer) -> (String, String) {
+    let text = |name: &str| answer.json()[name].as_str().unwrap_or_default().to_owned();
+    (text("explained"), text("message"))
+}
+
+#[tokio::test]
+async fn requests_that_only_read_change_nothing() {
+    let gateway = with_everything().await;
+    let artifact = Artifact::everything();
+    let _ = artifact.push(&gateway, "a", "v1").await.expect(201);
+    let published = format!("publish-unstaged/a?tag=v2&digest={}", digest("{}"));
+    for path in [
+        "remove/a?reference=v1",
+        &format!("remove/a?reference={}", artifact.digest()),
+        &published,
+    ] {
+        for method in ["GET", "OPTIONS", "PROPFIND", "delete"] {
+            let answer = gateway.send(method, &format!("/everything/{path}"), &[], "").await;
+            let answer = answer.expect(422).json();
+            assert_eq!(answer["code"], "denied", "{method} {path}");
+            assert!(
+                answer["message"]
+                    .as_str()
+                    .is_some_and(|message| message.contains("POST, PUT, PATCH and DELETE"))
+            );
+        }
+        let _ = gateway.head(&format!("/everything/{path}")).await.expect(422);
+    }
+    assert_eq!(gateway.get("/v2/a/tags/list").await.expect(200).json()["tags"], json!(["v1"]));
+    for (number, method) in ["POST", "PUT", "PATCH", "DELETE"].into_iter().enumerate() {
+        let tag = format!("t{number}");
+        let _ = artifact.push(&gateway, "a", &tag).await.expect(201);
+        let path = format!("/everything/remove/a?reference={tag}");
+        let _ = gateway.send(method, &path, &[], "").await.expect(202);
+        let _ = gateway.get(&format!("/v2/a/manifests/{tag}")).await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn a_removal_by_digest_looks_at_what_is_expected() {
+    let gateway = with_everything().await;
+    let artifact = Artifact::everything();
+    let _ = artifact.push(&gateway, "a", "v1").await.expect(201);
+    let (held, other) = (artifact.digest(), digest("other"));
+    let answer = post(&gateway, &format!("remove/a?reference={held}&digest={other}"), "")
+        .await
+        .expect(409);
+    assert!(explained(&answer).1.contains(&held), "{}", answer.text());
+    let _ = gateway.get(&format!("/v2/a/manifests/{held}")).await.expect(200);
+    let answer = post(&gateway, &format!("remove/a?reference={other}&digest={other}"), "")
+        .await
+        .expect(404);
+    assert_eq!(explained(&answer).0, "MANIFEST_UNKNOWN");
+    let _ = post(&gateway, &format!("remove/a?reference={held}&digest={held}"), "")
+        .await
+        .expect(202);
+    let _ = gateway.get(&format!("/v2/a/manifests/{held}")).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_plugin_changes_only_what_belongs_to_it() {
+    let gateway = with_guests("", &["everything", "minimal"]).await;
+    let image = gateway.push_image("a", "image", &[b"layer"]).await;
+    let minimal = Artifact::of("application/vnd.test.minimal");
+    let _ = minimal.push(&gateway, "a", "minimal").await.expect(201);
+    let kind = |kind: &str| format!("publish/a?tag=new&type={kind}");
+    for (path, owner) in [
+        ("remove/a?reference=image".to_owned(), "no plugin's"),
+        (format!("remove/a?reference={image}"), "no plugin's"),
+        ("remove/a?reference=minimal".into(), "plugin minimal's"),
+        (kind("application/vnd.test.minimal"), "plugin minimal's"),
+        (kind("application/vnd.other"), "no plugin's"),
+    ] {
+        let answer = post(&gateway, &path, "text").await.expect(403);
+        let (code, message) = explained(&answer);
+        assert_eq!(code, "DENIED", "{path}");
+        assert!(
+            message.contains("of repository a") && message.contains(owner),
+            "{path}: {message}"
+        );
+    }
+    let tags = gateway.get("/v2/a/tags/list").await.expect(200).json();
+    assert_eq!(tags["tags"], json!(["image", "minimal"]));
+    let _ = gateway.get(&format!("/v2/a/blobs/{}", digest("text"))).await.expect(404);
+    let _ = post(&gateway, &kind("application/vnd.test.everything.kind.x"), "text")
+        .await
+        .expect(201);
+    let _ = post(&gateway, "remove/a?reference=new", "").await.expect(202);
+}
+
+#[tokio::test]
+async fn a_refusal_names_what_was_refused_and_where() {
+    let gateway = with_everything().await;
+    let artifact = Artifact::everything();
+    let _ = artifact.push(&gateway, "team/other", "v1").await.expect(201);
+    let both = |repository: &str, more: &str| format!("publish-and-remove/{repository}?tag=new&other=team/other&{more}");
+    let moved = digest("moved");
+    for (path, status, code, expected) in [
+        (
+            both("team/a", "reference=absent"),
+            404,
+            "MANIFEST_UNKNOWN",
+            ["team/other", "absent"],
+        ),
+        (
+            both("team/a", &format!("reference=v1&digest={moved}")),
+            409,
+            "MANIFEST_INVALID",
+            ["team/other", "v1"],
+        ),
+        (
+            both("team/a", "reference=v1&test.refuse=No."),
+            400,
+            "MANIFEST_INVALID",
+            ["publishing to team/a", "No."],
+        ),
+        (both("team/a", "reference=v1&expect=old"), 201, "", ["", ""]),
+        (
+            both("team/a", "reference=v1&expect=new"),
+            404,
+            "MANIFEST_UNKNOWN",
+            ["team/other", "v1"],
+        ),
+        (
+            "publish/team/a?tag=new&expect=new".into(),
+            409,
+            "MANIFEST_INVALID",
+            ["team/a", "new"],
+        ),
+    ] {
+        let answer = post(&gateway, &path, "text").await.expect(status);
+        let (found, message) = explained(&answer);
+        assert_eq!(found, code, "{path}");
+        assert!(expected.iter().all(|part| message.contains(part)), "{path}: {message}");
+        if status < 400 {
+            let _ = gateway.get("/v2/team/other/manifests/v1").await.expect(404);
+        }
+    }
+    // What the plugin did not word, the gateway words alike.
+    let answer = post(&gateway, "unexplained-publish/team/a?tag=new&test.refuse=No.", "text").await;
+    answer.expect_error(400, "MANIFEST_INVALID", "publishing to team/a: plugin everything refuses");
+}
+
+#[tokio::test]
+async fn of_several_that_expect_the_same_one_is_first() {
+    let gateway = with_everything().await;
+    let publish = |text: &'static str| post(&gateway, "publish/a?tag=v1&expect=v1", text);
+    let answers = tokio::join!(publish("one"), publish("two"), publish("three"), publish("four"));
+    let answers = [answers.0, answers.1, answers.2, answers.3];
+    let mut statuses = answers.each_ref().map(|answer| answer.status);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409, 409, 409]);
+    let first = answers.iter().find(|answer| answer.status == 201).unwrap().json();
+    let first = first["published"].as_str().unwrap();
+    let held = gateway.get("/v2/a/manifests/v1").await.expect(200);
+    assert_eq!(digest(&held.body), first);
+    // What was refused left nothing.
+    for answer in answers.iter().filter(|answer| answer.status == 409) {
+        assert!(explained(answer).1.contains(first), "{}", answer.text());
+    }
+    let entries = gateway.get("/everything/entries").await.expect(200).json();
+    assert_eq!(entries.as_array().map(Vec::len), Some(1));
+    // A tag that is expected to mean something is replaced once.
+    let path = format!("publish/a?tag=v1&expect=v1={first}");
+    let _ = post(&gateway, &path, "five").await.expect(201);
+    let answer = post(&gateway, &path, "six").await.expect(409);
+    assert_eq!(explained(&answer).0, "MANIFEST_INVALID");
+    for expect in ["v1=none", ".v1", "a%20b"] {
+        let answer = post(&gateway, &format!("publish/a?tag=v2&expect={expect}"), "text")
+            .await
+            .expect(422);
+        assert_eq!(answer.json()["code"], "invalid", "{expect}");
+    }
 }

@@ -8,8 +8,6 @@ use crate::{
     oci::{Digest, Repository, Tag},
 };
 
-pub(super) const TAGGED: &str =
-    "SELECT a.digest FROM tags t JOIN artifacts a ON a.id = t.artifact_id WHERE t.repository_id = ?1 AND t.tag = ?2";
 const DELETE_TAG: &str = "DELETE FROM tags WHERE repository_id = ?1 AND tag = ?2";
 const DELETE_TAGS: &str = "DELETE FROM tags WHERE artifact_id = ?1";
 const DELETE_EDGES: &str = "DELETE FROM edges WHERE artifact_id = ?1";
@@ -23,7 +21,6 @@ const DELETE_CONTENT: &str = "DELETE FROM contents WHERE id = ?1";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
-    TAGGED,
     DELETE_TAG,
     DELETE_TAGS,
     DELETE_EDGES,
@@ -37,30 +34,18 @@ pub(super) const STATEMENTS: &[&str] = &[
 ];
 
 impl Writing<'_> {
-    pub(super) fn delete_tag(&mut self, repository: &Repository, tag: &Tag, expected: Option<&Digest>) -> Result<Applied, Abort> {
+    pub(super) fn delete_tag(&mut self, repository: &Repository, tag: &Tag) -> Result<Applied, Abort> {
         let id = self.repository(repository)?.ok_or(Refused::Absent)?;
-        let digest = self.tagged(id, tag)?.ok_or(Refused::Absent)?;
-        if expected.is_some_and(|expected| expected.as_str() != digest) {
-            return Err(Refused::Moved.into());
+        if self.execute(DELETE_TAG, params![id, tag.as_str()])? == 0 {
+            return Err(Refused::Absent.into());
         }
-        self.execute(DELETE_TAG, params![id, tag.as_str()])?;
         self.changed(repository);
         Ok(Applied::Done)
     }
 
-    pub(super) fn delete_manifest(
-        &mut self,
-        repository: &Repository,
-        digest: &Digest,
-        expected_tag: Option<&Tag>,
-    ) -> Result<Applied, Abort> {
+    pub(super) fn delete_manifest(&mut self, repository: &Repository, digest: &Digest) -> Result<Applied, Abort> {
         let id = self.repository(repository)?.ok_or(Refused::Absent)?;
         let artifact = self.artifact(id, digest)?.ok_or(Refused::Absent)?;
-        if let Some(tag) = expected_tag
-            && self.tagged(id, tag)?.as_deref() != Some(digest.as_str())
-        {
-            return Err(Refused::Moved.into());
-        }
         self.remove_scan(id, artifact.id)?;
         self.remove_artifact(artifact.id)?;
         self.changed(repository);
@@ -95,9 +80,5 @@ impl Writing<'_> {
             self.execute(DELETE_CANDIDATE, params![candidate, artifact])?;
         }
         Ok(())
-    }
-
-    fn tagged(&self, repository: i64, tag: &Tag) -> rusqlite::Result<Option<String>> {
-        self.row(TAGGED, params![repository, tag.as_str()], |row| row.get(0))
     }
 }

@@ -2,11 +2,17 @@
 
 use rusqlite::params;
 
-use super::{Abort, Writing, deletions::TAGGED};
+use super::{Abort, Writing};
 use crate::{
     metadata::{Applied, Expected, Refused, columns::parsed},
     oci::{Digest, Reference, Repository},
 };
+
+const TAGGED: &str =
+    "SELECT a.digest FROM tags t JOIN artifacts a ON a.id = t.artifact_id WHERE t.repository_id = ?1 AND t.tag = ?2";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[TAGGED];
 
 impl Writing<'_> {
     pub(super) fn expect(&mut self, repository: Repository, reference: Reference, expected: &Expected) -> Result<Applied, Abort> {

@@ -55,7 +55,7 @@ pub(super) struct Artifact {
 impl Writing<'_> {
     pub(super) fn put_manifest(&mut self, put: &PutManifest) -> Result<Applied, Abort> {
         let repository = self.ensure_repository(&put.repository)?;
-        self.expect_held(repository, &put.edges)?;
+        self.expect_held(repository, put)?;
         let (artifact, existed) = self.store_artifact(repository, put, false)?;
         self.set_tags(repository, artifact, &put.tags)?;
         // A push that nobody judges does not contradict what was said of the same content before.
@@ -91,12 +91,13 @@ impl Writing<'_> {
     }
 
     /// Refuses a manifest that names what the repository has to hold and does not, or gives another size than a blob has.
-    pub(super) fn expect_held(&self, repository: i64, edges: &[Edge]) -> Result<(), Abort> {
+    pub(super) fn expect_held(&self, repository: i64, put: &PutManifest) -> Result<(), Abort> {
         let mut missing = Vec::new();
-        for edge in edges {
+        for edge in &put.edges {
             match self.held(repository, edge)? {
                 Some(has) if has != edge.size && edge.kind != EdgeKind::Manifest => {
                     return Err(Abort::Refused(Refused::Size {
+                        repository: put.repository.clone(),
                         digest: edge.digest.clone(),
                         said: edge.size,
                         has,
@@ -109,7 +110,8 @@ impl Writing<'_> {
         if missing.is_empty() {
             Ok(())
         } else {
-            Err(Refused::Missing(missing).into())
+            let repository = put.repository.clone();
+            Err(Refused::Missing { repository, missing }.into())
         }
     }
 

@@ -78,7 +78,7 @@ impl Writing<'_> {
         if let Some(config) = config {
             self.link_made(repository, &config.digest, config.size)?;
         }
-        self.expect_held(repository, &referrer.edges)?;
+        self.expect_held(repository, referrer)?;
         self.store_artifact(repository, referrer, true)?;
         Ok(config.map(|config| &config.digest))
     }

@@ -9,7 +9,7 @@ use crate::{
 
 const REVISION: &str = "SELECT coalesce((SELECT revision FROM revisions WHERE prefix = ?1), 0)
     + coalesce((SELECT generation FROM plugin_set WHERE id = 1), 0)";
-// A revision counts the changes of each repository under its prefix once, so that those of some prefixes are sums and differences.
+// A revision counts the changes of the repositories under its prefix, so that those of some prefixes are sums and differences.
 const REVISION_OF: &str = "SELECT coalesce((SELECT sum(revision) FROM json_each(?1) CROSS JOIN revisions ON prefix = value), 0)
     - coalesce((SELECT sum(revision) FROM json_each(?2) CROSS JOIN revisions ON prefix = value), 0)
     + coalesce((SELECT generation FROM plugin_set WHERE id = 1), 0)";

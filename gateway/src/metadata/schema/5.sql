@@ -1,12 +1,11 @@
 -- The words of entries get those of their scope: each prefix that covers the repository as one word, with characters for private use in
 -- the place of separators. A search leaves out inside of the index what its caller may not see.
-DROP TABLE words;
-CREATE VIRTUAL TABLE words USING fts5 (
+CREATE VIRTUAL TABLE scoped_words USING fts5 (
     title, summary, keywords, repository, scope,
     content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
 );
 
-INSERT INTO words (rowid, title, summary, keywords, repository, scope)
+INSERT INTO scoped_words (rowid, title, summary, keywords, repository, scope)
 WITH RECURSIVE cut (name, rest, prefix) AS (
     SELECT name, name || '/', NULL FROM repositories
     UNION ALL
@@ -21,3 +20,6 @@ SELECT j.artifact_id, j.entry ->> '$.title', j.entry ->> '$.summary',
     (SELECT group_concat(value, ' ') FROM json_each(j.entry, '$.keywords')), j.repository, s.words
 FROM judgements j JOIN scopes s ON s.name = j.repository
 WHERE j.entry IS NOT NULL;
+
+DROP TABLE words;
+ALTER TABLE scoped_words RENAME TO words;

@@ -49,6 +49,8 @@ const STORED: [&str; MIGRATIONS.len()] = [
     // Artifacts from before have been looked at half, and one is to be scanned.
     "INSERT INTO jobs VALUES (9, 2, 'thing', 0, 1, 1, 90, 100, 2, 7, 'no luck');
     UPDATE plugin_set SET planned_type = 'c/d', planned_artifact = 2;",
+    // The words of an entry, with that of its scope.
+    "INSERT INTO words (rowid, title, summary, keywords, repository, scope) VALUES (3, 'web', '', '', 'b', 'b');",
 ];
 
 /// Makes a database of a version, with rows.

@@ -83,7 +83,6 @@ impl Step {
             Self::DeleteTag(at, n) => Command::DeleteTag {
                 repository: repository(NAMES[*at]),
                 tag: tag(&tag_name(*n)),
-                expected: None,
             },
             Self::All(steps) => Command::All(steps.iter().map(Self::command).collect()),
         }

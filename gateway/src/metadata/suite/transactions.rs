@@ -2,6 +2,11 @@
 
 use super::*;
 
+fn missing(name: &str, missing: Vec<Digest>) -> Refused {
+    let repository = repository(name);
+    Refused::Missing { repository, missing }
+}
+
 #[tokio::test]
 async fn a_manifest_is_stored_only_where_all_it_names_is_held() {
     let db = database();
@@ -19,7 +24,7 @@ async fn a_manifest_is_stored_only_where_all_it_names_is_held() {
     let command = Command::PutManifest(Box::new(put.clone()));
     assert_eq!(
         db.refused(command.clone()).await,
-        Refused::Missing(vec![digest("layer"), digest("child")])
+        missing("team/a", vec![digest("layer"), digest("child")])
     );
     assert_eq!(db.tagged("team/a", "v1"), None);
     // What another repository holds does not count.
@@ -27,7 +32,7 @@ async fn a_manifest_is_stored_only_where_all_it_names_is_held() {
     db.put(manifest("team/b", "child", &[])).await;
     assert_eq!(
         db.refused(command.clone()).await,
-        Refused::Missing(vec![digest("layer"), digest("child")])
+        missing("team/a", vec![digest("layer"), digest("child")])
     );
     db.done(link("team/a", "layer")).await;
     db.put(manifest("team/a", "child", &[])).await;
@@ -49,6 +54,7 @@ async fn a_manifest_is_stored_only_where_all_it_names_is_held() {
         ..wrong
     }];
     let expected = Refused::Size {
+        repository: repository("team/a"),
         digest: digest("config"),
         said: 7,
         has: 6,
@@ -61,7 +67,7 @@ async fn a_refusal_names_ten_at_most() {
     let db = database();
     let mut put = manifest("a", "m", &[]);
     put.edges = (0..30).map(|n| edge(EdgeKind::Layer, &n.to_string())).collect();
-    let Refused::Missing(missing) = db.refused(Command::PutManifest(Box::new(put))).await else {
+    let Refused::Missing { missing, .. } = db.refused(Command::PutManifest(Box::new(put))).await else {
         panic!()
     };
     assert_eq!(missing, (0..10).map(|n| digest(&n.to_string())).collect::<Vec<_>>());
@@ -108,7 +114,7 @@ async fn all_means_all_or_nothing_and_later_ones_see_earlier_ones() {
     let child = || put("child", vec![edge(EdgeKind::Config, "config")]);
     let before = db.revision("");
     let command = Command::All(vec![link("a", "config"), index(), child()]);
-    assert_eq!(db.refused(command).await, Refused::Missing(vec![digest("child")]));
+    assert_eq!(db.refused(command).await, missing("a", vec![digest("child")]));
     assert!(!db.sees("a", "config") && !db.holds("a", "child"));
     assert_eq!(db.revision(""), before);
     db.done(Command::All(vec![link("a", "config"), child(), index()])).await;
@@ -210,7 +216,6 @@ async fn revisions_move_where_something_changed_and_nowhere_else() {
     let tag_v = || Command::DeleteTag {
         repository: repository("team/a"),
         tag: tag("v"),
-        expected: None,
     };
     let steps = [
         (link("team/a", "x"), in_a.clone()),

@@ -1,5 +1,7 @@
 //! The answer that a service drafts. Nothing is sent and nothing is changed while the guest runs.
 
+use std::collections::BTreeMap;
+
 use wasmtime::component::Resource;
 
 use super::{Answered, error, shown};
@@ -232,13 +234,9 @@ impl State {
     }
 }
 
-/// Refuses changes where a refusal is being worded.
+/// Refuses changes where there may be none.
 fn changing(draft: &Draft) -> Result<(), types::Error> {
-    if draft.refusing {
-        Err(error("denied", "A refusal changes nothing."))
-    } else {
-        Ok(())
-    }
+    draft.unchanging.map_or(Ok(()), |why| Err(error("denied", why)))
 }
 
 fn room(draft: &Draft) -> Result<(), types::Error> {
@@ -316,6 +314,7 @@ fn take(draft: &Draft, publication: Publication) -> Result<(Digest, registry::Pu
             .and_then(|digest| draft.staged.get(&digest).map(|staged| (digest, staged.clone())));
         blobs.push(staged.ok_or_else(|| invalid(format!("{} was not staged for this response.", shown(&blob.digest))))?);
     }
+    let expect = expectations(&publication.properties).map_err(invalid)?;
     let digest = Digest::sha256(&publication.manifest);
     let (media_type, manifest) = (publication.media_type, publication.manifest.into());
     Ok((
@@ -326,13 +325,48 @@ fn take(draft: &Draft, publication: Publication) -> Result<(Digest, registry::Pu
             media_type,
             manifest,
             blobs,
+            expect,
         },
     ))
+}
+
+/// Reads from the open field of a publication what tags have to mean. The error is a sentence.
+fn expectations(properties: &str) -> Result<Vec<(Tag, Option<Digest>)>, String> {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Properties {
+        expect: BTreeMap<String, Option<String>>,
+    }
+    if properties.is_empty() {
+        return Ok(Vec::new());
+    }
+    let read = serde_json::from_str::<Properties>(properties);
+    let read = read.map_err(|fault| format!("`expect` has to map tags to a digest or to null: {fault}."))?;
+    let expectation = |(tag, digest): (String, Option<String>)| {
+        let tag = tag.parse::<Tag>().map_err(|fault| format!("`expect`: {fault}."))?;
+        let digest = digest.map(|digest| digest.parse::<Digest>()).transpose();
+        Ok((tag, digest.map_err(|fault| format!("`expect`: {fault}."))?))
+    };
+    read.expect.into_iter().map(expectation).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn expectations_are_read() {
+        let digest = Digest::sha256(b"x");
+        assert_eq!(expectations(""), Ok(vec![]));
+        assert_eq!(expectations("{\"other\":1}"), Ok(vec![]));
+        let text = format!("{{\"expect\":{{\"v1\":\"{digest}\",\"v2\":null}}}}");
+        let expected = vec![("v1".parse().unwrap(), Some(digest)), ("v2".parse().unwrap(), None)];
+        assert_eq!(expectations(&text), Ok(expected));
+        for bad in ["[]", "{\"v1\":1}", "{\"v1\":\"sha256:0\"}", "{\".v\":null}", "\"v1\"", "null"] {
+            let fault = expectations(&format!("{{\"expect\":{bad}}}")).unwrap_err();
+            assert!(fault.starts_with("`expect`"), "{bad}: {fault}");
+        }
+    }
 
     #[test]
     fn headers_are_checked() {

@@ -95,7 +95,9 @@ fn store(
     let refused = |message: String| Failure::new(400, message);
     let metadata = upload::sound(Chart::read(reader(body, chart)?)).map_err(refused)?.metadata;
     let place = upload::place(prefix, &metadata.name, &metadata.version).map_err(refused)?;
-    if !is_forced(request) && exists(catalog, &place)? {
+    let is_forced = is_forced(request);
+    // Who comes second at the same moment passes here too, and is refused by the registry.
+    if !is_forced && exists(catalog, &place)? {
         return Err(Failure::new(
             409,
             format!("{} already exists. Add ?force to replace it.", metadata.package()),
@@ -107,7 +109,11 @@ fn store(
         layers.push(stage(response, PROVENANCE_TYPE, body, provenance)?);
     }
     let manifest = upload::manifest(&metadata, upload::created(reader(body, chart)?), &config, &layers);
-    publish(response, place, manifest, std::iter::once(config).chain(layers))
+    let mut publication = Publication::new(place.repository, MANIFEST_TYPE, manifest);
+    if !is_forced {
+        publication = publication.expect(&place.tag, None);
+    }
+    publish(response, publication.tag(place.tag), std::iter::once(config).chain(layers))
 }
 
 fn attach(
@@ -131,15 +137,9 @@ fn attach(
     let layer = stage(response, PROVENANCE_TYPE, body, provenance)?;
     let manifest =
         upload::with_layer(&mut artifact.manifest_json()?, &layer).map_err(|message| Error::new(Error::INVALID, message))?;
-    publish(
-        response,
-        Place {
-            repository: release.repository,
-            tag: release.tag,
-        },
-        manifest,
-        [layer],
-    )
+    // The manifest was made out of the one that the tag meant: whatever came in between would be lost.
+    let publication = Publication::new(release.repository, MANIFEST_TYPE, manifest).expect(&release.tag, Some(&release.digest));
+    publish(response, publication.tag(release.tag), [layer])
 }
 
 fn subject(body: &Blob, provenance: &Part) -> Result<Metadata, Failure> {
@@ -166,13 +166,7 @@ fn stage(response: &Response, media_type: &str, body: &Blob, part: &Part) -> Res
     Ok(response.stage_part(media_type, body, part.offset, part.length)?)
 }
 
-fn publish(
-    response: &Response,
-    place: Place,
-    manifest: Vec<u8>,
-    blobs: impl IntoIterator<Item = Descriptor>,
-) -> Result<(), Failure> {
-    let publication = Publication::new(place.repository, MANIFEST_TYPE, manifest).tag(place.tag);
+fn publish(response: &Response, publication: Publication, blobs: impl IntoIterator<Item = Descriptor>) -> Result<(), Failure> {
     let publication = blobs.into_iter().fold(publication, Publication::blob);
     response.publish(publication)?;
     Ok(answer::json(response, 201, &json!({ "saved": true }))?)

@@ -92,6 +92,10 @@ impl Call<'_> {
             "open" => self.open(),
             "blob" => response.send_blob(name, &self.text("digest")),
             "publish" | "unexplained-publish" => self.publish(&self.body()?.read_all(BODY_BYTES_MAX)?),
+            "publish-and-remove" => {
+                self.publish(&self.body()?.read_all(BODY_BYTES_MAX)?)?;
+                response.remove(&self.text("other"), &self.text("reference"), self.option("digest").as_deref())
+            }
             "publish-part" => self.publish_part(),
             "publish-unstaged" => self.manifest(
                 &json!({ "mediaType": TEXT, "digest": self.text("digest"), "size": 1 }),
@@ -162,12 +166,17 @@ impl Call<'_> {
         let annotations = self.request.query().into_iter().filter(|(name, _)| name.contains('.'));
         let annotations = annotations.map(|(name, value)| (name, Value::from(value))).collect::<Value>();
         let manifest = json!({
-            "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": TYPE, "config": config.to_json(), "layers": [layer],
+            "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": self.option("type").as_deref().unwrap_or(TYPE), "config": config.to_json(), "layers": [layer],
             "annotations": annotations,
         });
         staged.push(config);
         let publication = Publication::new(self.name, MANIFEST, manifest.to_string());
         let publication = staged.into_iter().fold(publication, Publication::blob);
+        let expected = self.request.query().into_iter().filter(|(name, _)| name == "expect");
+        let publication = expected.fold(publication, |publication, (_, expected)| match expected.split_once('=') {
+            Some((tag, digest)) => publication.expect(tag, Some(digest)),
+            None => publication.expect(expected, None),
+        });
         let tags = self.request.query().into_iter().filter(|(name, _)| name == "tag");
         let digest = self
             .response

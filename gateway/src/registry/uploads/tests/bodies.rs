@@ -55,8 +55,10 @@ pub(super) async fn publish(registry: &Registry, body: &Blob, size: usize) -> Re
             part(3, 9),
             part(0, WHOLE.len()),
         ],
+        expect: Vec::new(),
     };
-    let done = registry.carry_out(&caller(), vec![Change::Publish(publication)]).await;
+    let owns = |_: &[&str]| Ok(());
+    let done = registry.carry_out(&caller(), owns, vec![Change::Publish(publication)]).await;
     done.map(|_| ())
 }
 
