@@ -9,6 +9,8 @@
 mod contract;
 #[path = "tidy/layers.rs"]
 mod layers;
+#[path = "tidy/readers.rs"]
+mod readers;
 #[path = "tidy/shape.rs"]
 mod shape;
 #[path = "tidy/source.rs"]
