@@ -57,8 +57,6 @@ pub struct ServiceRequest {
     pub headers: Vec<(String, String)>,
     /// The body, where there is one.
     pub body: Option<registry::Body>,
-    /// What of the answer the client has already.
-    pub if_none_match: Option<String>,
 }
 
 /// The answer to a request.
@@ -73,8 +71,6 @@ pub struct ServiceResponse {
     pub length: u64,
     /// The body.
     pub body: Vec<Part>,
-    /// Whether the client has this answer already: the body is empty then.
-    pub not_modified: bool,
 }
 
 /// A part of a body.
@@ -136,10 +132,10 @@ impl Services {
     pub async fn answer(&self, caller: &Caller, request: ServiceRequest) -> Result<ServiceResponse, ServiceError> {
         let service = self.service(&request.target).ok_or(ServiceError::NoService)?;
         let reader = self.registry.reader(caller.clone());
-        let (if_none_match, body, inquiry) = split(request);
+        let (body, inquiry) = split(request);
         let key = cacheable(&inquiry, body.is_some()).then(|| Key::new(&service, &inquiry, caller.scope(Action::Read)));
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key, &reader)) {
-            return Ok(kept.answer(if_none_match.as_deref()));
+            return Ok(kept.answer());
         }
         let (inquiry, refused) = self.with_body(inquiry, body).await;
         let asked = Asked {
@@ -149,7 +145,7 @@ impl Services {
         };
         match refused {
             Some(error) => self.refuse(&asked, error).await,
-            None => self.serve(caller, &asked, key, if_none_match.as_deref()).await,
+            None => self.serve(caller, &asked, key).await,
         }
     }
 
@@ -175,13 +171,7 @@ impl Services {
         }
     }
 
-    async fn serve(
-        &self,
-        caller: &Caller,
-        asked: &Asked,
-        key: Option<Key>,
-        if_none_match: Option<&str>,
-    ) -> Result<ServiceResponse, ServiceError> {
+    async fn serve(&self, caller: &Caller, asked: &Asked, key: Option<Key>) -> Result<ServiceResponse, ServiceError> {
         let unchanging = (!CHANGING.contains(&asked.inquiry.method.as_str())).then_some(SAFE);
         let answer = Answer::new(self.limits(), unchanging);
         let served = self
@@ -206,7 +196,7 @@ impl Services {
         match key.filter(|_| draft.status == 200 && !reads.unsettled) {
             Some(key) => {
                 let kept = Arc::new(Kept::new(draft, reads.revisions));
-                let answer = kept.answer(if_none_match);
+                let answer = kept.answer();
                 self.cache.keep(key, kept);
                 Ok(answer)
             }
@@ -249,8 +239,8 @@ impl Services {
     }
 }
 
-/// Takes a request apart: what the client has already, the body, and what a plugin may see of the rest.
-fn split(request: ServiceRequest) -> (Option<String>, Option<registry::Body>, Inquiry) {
+/// Takes a request apart: the body, and what a plugin may see of the rest.
+fn split(request: ServiceRequest) -> (Option<registry::Body>, Inquiry) {
     let ServiceRequest {
         target,
         method,
@@ -258,7 +248,6 @@ fn split(request: ServiceRequest) -> (Option<String>, Option<registry::Body>, In
         query,
         mut headers,
         body,
-        if_none_match,
     } = request;
     headers.retain(|(name, _)| HEADERS_SEEN.contains(&name.as_str()));
     let (well_known, path) = match target {
@@ -268,7 +257,6 @@ fn split(request: ServiceRequest) -> (Option<String>, Option<registry::Body>, In
     // The head of an answer is that of the whole answer, so that both come from one entry of the cache.
     let method = if method == "HEAD" { "GET".to_owned() } else { method };
     (
-        if_none_match,
         // What is sent with a question about what is there has no meaning, and is not kept.
         body.filter(|_| method != "GET"),
         Inquiry {
@@ -299,7 +287,6 @@ fn finished(draft: Draft) -> ServiceResponse {
         etag: None,
         length: length(&body),
         body,
-        not_modified: false,
     }
 }
 

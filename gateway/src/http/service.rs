@@ -8,6 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
     Answer,
+    conditions::Conditions,
     error::HttpError,
     request::{Call, value},
 };
@@ -30,7 +31,7 @@ async fn serve(call: Call, target: Target) -> Answer {
         .iter()
         .filter_map(|(name, header)| Some((name.as_str().to_owned(), text(header)?)))
         .collect();
-    let if_none_match = call.header(header::IF_NONE_MATCH).map(str::to_owned);
+    let conditions = call.conditions();
     let (is_head, gateway, caller) = (call.is_head(), call.gateway.clone(), call.caller.clone());
     let (method, origin, query) = (call.method().to_owned(), call.origin(), call.form());
     let body = call.has_body().then(|| call.into_stream());
@@ -41,15 +42,19 @@ async fn serve(call: Call, target: Target) -> Answer {
         query,
         headers,
         body,
-        if_none_match,
     };
     let answered = gateway.services.answer(&caller, request).await?;
-    response(answered, is_head).await
+    response(answered, is_head, &conditions)
 }
 
-async fn response(answered: ServiceResponse, is_head: bool) -> Answer {
+fn response(answered: ServiceResponse, is_head: bool, conditions: &Conditions) -> Answer {
+    let client_has = answered.etag.as_ref().map(|etag| conditions.client_has(etag)).transpose()?;
+    let status = match client_has {
+        Some(true) => StatusCode::NOT_MODIFIED,
+        _ => StatusCode::from_u16(answered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+    };
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = status;
     for (name, text) in &answered.headers {
         if let (Ok(name), Ok(text)) = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(text)) {
             response.headers_mut().append(name, text);
@@ -63,7 +68,7 @@ async fn response(answered: ServiceResponse, is_head: bool) -> Answer {
             .or_insert(HeaderValue::from_static("no-cache"));
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if answered.status == StatusCode::NOT_MODIFIED.as_u16() || answered.status == StatusCode::NO_CONTENT.as_u16() {
+    if matches!(status, StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT) {
         return Ok(response);
     }
     headers.insert(header::CONTENT_LENGTH, answered.length.into());

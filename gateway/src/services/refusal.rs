@@ -109,7 +109,6 @@ pub(super) fn failed(plugin: &str, code: &str, message: &str) -> ServiceResponse
         etag: None,
         length: body.len() as u64,
         body: vec![Part::Bytes(body.into())],
-        not_modified: false,
     }
 }
 

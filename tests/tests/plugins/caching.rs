@@ -34,6 +34,20 @@ async fn an_answer_is_kept_until_its_prefix_changes() {
     assert!(unchanged.body.is_empty());
     assert_eq!(unchanged.header("etag"), etag);
     let _ = gateway.send("HEAD", path, &[("if-none-match", &etag)], "").await.expect(304);
+    // Conditions are those of every other answer.
+    let (weak, list) = (format!("W/{etag}"), format!("\"a,b\", {etag}"));
+    for (name, value, status) in [
+        ("if-none-match", weak.as_str(), 304),
+        ("if-none-match", &list, 304),
+        ("if-none-match", "*", 304),
+        ("if-none-match", "\"x\"", 200),
+        ("if-match", &list, 200),
+        ("if-match", &weak, 412),
+        ("if-match", "\"x\"", 412),
+    ] {
+        let answer = gateway.send("GET", path, &[(name, value)], "").await;
+        assert_eq!(answer.status, status, "{name}: {value}");
+    }
 
     // A push elsewhere, also to a name that only begins alike, changes nothing.
     push(&gateway, "other", "v1").await;
