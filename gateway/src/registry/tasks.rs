@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc, watch};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc, oneshot, watch};
 use tracing::Instrument;
 
 use super::{Body, BodyError, Chunk, Registry, RegistryError};
@@ -68,7 +68,8 @@ impl Registry {
         }
     }
 
-    /// Begins work on a body, and feeds it the body as it comes.
+    /// Begins work on a body, and feeds it the body as it comes. Nothing of it is read before the work asks for it: a client that waits for
+    /// the word to go on is not told to send what is refused.
     pub(super) async fn fed<T, W>(&self, chunk: Chunk, work: impl FnOnce(Chunk) -> W) -> Result<T, RegistryError>
     where
         T: Send + 'static,
@@ -76,14 +77,18 @@ impl Registry {
     {
         let Chunk { start, length, body } = chunk;
         let (sender, receiver) = mpsc::channel(PIECES_MAX);
-        let arriving = arriving(receiver, self.tasks.ending.subscribe());
+        let (want, wanted) = oneshot::channel();
+        let arriving = arriving(receiver, self.tasks.ending.subscribe(), want);
         let task = self.own(work(Chunk {
             start,
             length,
             body: arriving,
         }));
         let feeding = async {
-            feed(body, sender).await;
+            // Where the work ends without asking, its outcome is all that is waited for.
+            if wanted.await.is_ok() {
+                feed(body, sender).await;
+            }
             std::future::pending().await
         };
         tokio::select! {
@@ -134,8 +139,13 @@ async fn feed(mut body: Body, sender: mpsc::Sender<Arrival>) {
 }
 
 /// Returns a body as its task sees it.
-fn arriving(receiver: mpsc::Receiver<Arrival>, ending: watch::Receiver<bool>) -> Body {
-    let next = |(mut receiver, mut ending): (mpsc::Receiver<Arrival>, watch::Receiver<bool>)| async move {
+fn arriving(receiver: mpsc::Receiver<Arrival>, ending: watch::Receiver<bool>, want: oneshot::Sender<()>) -> Body {
+    type State = (mpsc::Receiver<Arrival>, watch::Receiver<bool>, Option<oneshot::Sender<()>>);
+    let next = |(mut receiver, mut ending, want): State| async move {
+        if let Some(want) = want {
+            // Whoever would feed may be gone, which the channel tells.
+            let _ = want.send(());
+        }
         let arrival = tokio::select! {
             biased;
             arrival = receiver.recv() => arrival,
@@ -147,7 +157,7 @@ fn arriving(receiver: mpsc::Receiver<Arrival>, ending: watch::Receiver<bool>) ->
             Some(Arrival::End) => return None,
             None => Err(BodyError::Broken("the client went away".to_owned())),
         };
-        Some((piece, (receiver, ending)))
+        Some((piece, (receiver, ending, None)))
     };
-    stream::unfold((receiver, ending), next).boxed()
+    stream::unfold((receiver, ending, Some(want)), next).boxed()
 }

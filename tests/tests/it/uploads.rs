@@ -402,6 +402,19 @@ async fn a_client_may_wait_for_the_word_to_go_on() {
 }
 
 #[tokio::test]
+async fn a_client_is_not_told_to_send_what_is_refused() {
+    let gateway = TestGateway::start().await;
+    let other = begin(&gateway, "").await.replacen("/v2/a/", "/v2/b/", 1);
+    let nobody = "/v2/a/blobs/uploads/00000000000000000000000000000000".to_owned();
+    for path in [other, nobody] {
+        let head =
+            format!("PATCH {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n");
+        let answer = raw(gateway.address(), head).await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn too_many_sessions_are_refused_with_a_time_to_come_back() {
     let gateway = TestGateway::with_config("[registry]\nuploads_max = 2\nupload_empty_max = \"7m\"\n").await;
     // Sessions without bytes take no place.
