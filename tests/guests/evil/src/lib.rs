@@ -6,6 +6,7 @@
 
 mod behaviour;
 mod oversize;
+mod raw;
 
 use portolan_plugin_sdk::{
     Admitter, Artifact, Catalog, Change, Claim, Comparer, Content, Context, Entry, Error, Finding, Indexer, Options, Plugin,
@@ -64,6 +65,7 @@ impl Validator for Evil {
     fn validate(_: &Context, artifact: &Artifact) -> Result<Verdict, Error> {
         let attack = Attack::of(artifact);
         attack.strike("validator", artifact);
+        raw::prepare(&attack.name, attack.amount);
         oversize::verdict(&attack.name, attack.amount)
     }
 }
@@ -124,4 +126,4 @@ impl Service for Evil {
     }
 }
 
-plugin!(Evil: validator, admitter, indexer, renderer, scanner, comparer, service);
+plugin!(Evil: admitter, indexer, renderer, scanner, comparer, service);
