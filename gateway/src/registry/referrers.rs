@@ -63,8 +63,12 @@ impl Reader {
         let (candidates, end) = self.candidates(repository, subject, artifact_type, after, n)?;
         let (mut bytes, mut read) = (0, 0);
         for (digest, candidate) in candidates {
-            if page.referrers.len() == n || end.as_ref().is_some_and(|end| digest > *end) {
+            if page.referrers.len() == n {
                 return Ok(page);
+            }
+            // What else the index names up to the end may come before this one.
+            if end.as_ref().is_some_and(|end| digest > *end) {
+                break;
             }
             let referrer = match candidate {
                 Candidate::Listed(referrer) => Some(referrer),

@@ -180,3 +180,25 @@ async fn an_index_that_names_one_thing_many_times_lists_it_once() {
     assert_eq!((digests(&found), sizes.len()), (vec![digest(&child)], 1));
     assert_ne!(found[0]["artifactType"], EMPTY);
 }
+
+#[tokio::test]
+async fn what_an_index_names_and_nobody_holds_hides_nothing() {
+    let gateway = TestGateway::with_config("[registry]\nmissing_references = \"accept\"\n").await;
+    let subject = gateway.push_image("a", "v1", &[]).await;
+    let mut expected = Vec::new();
+    for n in 0..3 {
+        expected.push(push(&gateway, &referrer(Some(&subject), "test/a", &n.to_string())).await);
+    }
+    expected.sort();
+    // More than one page looks up, all of them before what refers to the subject.
+    let absent = |n| json!({ "mediaType": MANIFEST, "digest": format!("sha256:{n:064x}"), "size": 5 });
+    let fallback = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": (0..2_500).map(absent).collect::<Vec<_>>() });
+    let _ = gateway
+        .put_manifest("a", &subject.replace(':', "-"), &fallback)
+        .await
+        .expect(201);
+    for n in ["", "?n=1", "?n=2", "?n=3"] {
+        let (found, _) = follow(&gateway, format!("/v2/a/referrers/{subject}{n}")).await;
+        assert_eq!(digests(&found), expected, "{n}");
+    }
+}
