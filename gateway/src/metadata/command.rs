@@ -305,6 +305,7 @@ impl Command {
             | Self::ForgetEndedUploads { .. }
             | Self::DeleteManifest { .. }
             | Self::DeleteTag { .. }
+            | Self::Expect { .. }
             | Self::PluginsChanged { .. }
             | Self::EndJob {
                 end: JobEnd::Removed, ..

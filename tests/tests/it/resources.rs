@@ -168,9 +168,10 @@ async fn a_full_disk_takes_deletions_and_gives_space_back_at_once() {
     let disk = SmallDisk::mount(&folder.path().join("disk"), "48m");
     let data = disk.0.join("data");
     let mut gateway = TestGateway::over(&data).await;
+    let mut images = Vec::new();
     for number in 0..300 {
         let tag = format!("v{number}");
-        gateway.push_image("a", &tag, &[b"layer"]).await;
+        images.push(gateway.push_image("a", &tag, &[b"layer"]).await);
     }
     let location = |answer: portolan_tests::Answer| answer.location();
     let begin = || async { location(gateway.send("POST", "/v2/a/blobs/uploads/", &[], "").await.expect(202)) };
@@ -190,9 +191,13 @@ async fn a_full_disk_takes_deletions_and_gives_space_back_at_once() {
     assert_eq!(gateway.on_the_way(), [MIB as u64, MIB as u64]);
     let not_ready = gateway.get("/readyz").await.expect(503);
     assert!(not_ready.text().contains("cannot be written"), "{}", not_ready.text());
-    // Every deletion is done, many more of them than the log has room for.
-    for number in 0..300 {
-        let _ = gateway.delete(&format!("/v2/a/manifests/v{number}")).await.expect(202);
+    // Every deletion is done, with and without a condition, many more of them than the log has room for.
+    for (number, image) in images.iter().enumerate() {
+        let tag = format!("\"{image}\"");
+        let conditional = [("if-match", tag.as_str())];
+        let conditions = if number % 2 == 0 { &conditional[..] } else { &[] };
+        let path = format!("/v2/a/manifests/v{number}");
+        let _ = gateway.send("DELETE", &path, conditions, "").await.expect(202);
     }
     let _ = gateway.delete(&format!("/v2/a/blobs/{}", digest("layer"))).await.expect(202);
     assert_eq!(
