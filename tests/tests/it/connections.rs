@@ -17,6 +17,7 @@ const FAR_TOO_LONG: Duration = Duration::from_secs(60);
 /// What every connection in HTTP/2 begins with, and empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 /// The types of frames that matter here.
+const RST_STREAM: u8 = 3;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 
@@ -173,6 +174,24 @@ async fn a_peer_has_its_share_of_connections_and_others_theirs() {
         stream.write_all(b"12345").await.unwrap();
         assert!(head(stream).await.starts_with("HTTP/1.1 201"));
     }
+}
+
+/// A client of HTTP/2 that lets nothing of an answer in but its head: an initial window of no bytes, and `GET /v2/`.
+const GET_WITHOUT_WINDOW: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0\
+    \0\0\x0b\x01\x05\0\0\0\x01\x82\x86\x04\x04/v2/\x41\x01a";
+
+#[tokio::test]
+async fn a_small_answer_that_is_not_taken_holds_no_connection() {
+    let limits = "[http]\npause_max = \"300ms\"\nkeep_alive_max = \"300ms\"\n";
+    let gateway = TestGateway::with_config(limits).await;
+    let stream = open(gateway.address(), GET_WITHOUT_WINDOW).await;
+    let types = timeout(FAR_TOO_LONG, idle_http2(stream)).await.expect("the gateway ends it");
+    let reset = types.iter().position(|kind| *kind == RST_STREAM);
+    let away = types.iter().position(|kind| *kind == GOAWAY);
+    assert!(
+        reset.is_some() && reset < away,
+        "the stream ends, then its idle connection: {types:?}"
+    );
 }
 
 /// A blob that fits into no buffer on its way.

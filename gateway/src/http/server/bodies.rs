@@ -145,10 +145,43 @@ pub(super) struct Going {
 }
 
 enum Way {
-    /// The whole body is so small that the kernel takes it at once.
-    Small { _running: Running },
+    /// The whole body is so small that nothing is reserved for it.
+    Small(Small),
     /// It goes piece by piece.
     Pieces(Pieces),
+}
+
+/// A small answer that waits until its client takes something: without room for it nobody asks for the body.
+struct Small {
+    transfer: Arc<Transfer>,
+    _running: Running,
+}
+
+impl Small {
+    fn new(transfer: Arc<Transfer>, running: Running) -> Self {
+        transfer.waits();
+        Self {
+            transfer,
+            _running: running,
+        }
+    }
+
+    fn poll_frame(&mut self, body: &mut Body, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        // There is room. Until the body has something, the client is not who is waited for.
+        self.transfer.passed(0);
+        let frame = ready!(Pin::new(body).poll_frame(context));
+        if let Some(Ok(frame)) = &frame {
+            self.transfer.passed(frame.data_ref().map_or(0, Bytes::len));
+            self.transfer.waits();
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        self.transfer.passed(0);
+    }
 }
 
 struct Pieces {
@@ -177,7 +210,7 @@ impl Going {
     ) -> Self {
         let is_small = body.size_hint().upper().is_some_and(|bytes| bytes <= SMALL_BYTES_MAX);
         let way = if is_small {
-            Way::Small { _running: running }
+            Way::Small(Small::new(transfer.clone(), running))
         } else {
             Way::Pieces(Pieces {
                 half: half.clone(),
@@ -272,14 +305,14 @@ impl HttpBody for Going {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let Self { body, way } = &mut *self;
         match way {
-            Way::Small { .. } => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Way::Small(small) => small.poll_frame(body, context),
             Way::Pieces(pieces) => pieces.poll_frame(body, context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.way {
-            Way::Small { .. } => self.body.is_end_stream(),
+            Way::Small(_) => self.body.is_end_stream(),
             Way::Pieces(pieces) => pieces.ended && pieces.leaving.pieces.load(Ordering::Acquire) == 0,
         }
     }
