@@ -19,7 +19,10 @@ use axum::{
 use tower::ServiceBuilder;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
-pub(super) use self::{compression::OwnJson, limits::authority};
+pub(super) use self::{
+    compression::{OwnJson, Whole},
+    limits::authority,
+};
 use super::Gateway;
 
 /// What a layer returns that still has to look at the answer.
@@ -37,6 +40,7 @@ pub(super) fn around(router: Router, gateway: &Arc<Gateway>) -> Router {
             .layer(metrics::MetricsLayer(gateway.clone()))
             .layer(close::CloseLayer)
             .layer(compression::layer())
+            .map_response(compression::measured)
             .layer(panics::layer())
             .map_response(without_needless_length)
             .layer(limits::LimitsLayer),

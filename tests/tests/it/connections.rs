@@ -176,15 +176,23 @@ async fn a_peer_has_its_share_of_connections_and_others_theirs() {
     }
 }
 
-/// A client of HTTP/2 that lets nothing of an answer in but its head: an initial window of no bytes, and `GET /v2/`.
-const GET_WITHOUT_WINDOW: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0\
-    \0\0\x0b\x01\x05\0\0\0\x01\x82\x86\x04\x04/v2/\x41\x01a";
+/// What a client of HTTP/2 sends that lets nothing of an answer in but its head: an initial window of no bytes, and some requests for a
+/// path. It understands what is compressed.
+pub(super) fn gets_without_window(path: &str, streams: u8) -> Vec<u8> {
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0".to_vec();
+    let head = [b"\x82\x86\x04", &[path.len() as u8][..], path.as_bytes(), b"\x41\x01a\x90"].concat();
+    for stream in 0..streams {
+        sent.extend([0, 0, head.len() as u8, 1, 5, 0, 0, 0, 2 * stream + 1]);
+        sent.extend(&head);
+    }
+    sent
+}
 
 #[tokio::test]
 async fn a_small_answer_that_is_not_taken_holds_no_connection() {
     let limits = "[http]\npause_max = \"300ms\"\nkeep_alive_max = \"300ms\"\n";
     let gateway = TestGateway::with_config(limits).await;
-    let stream = open(gateway.address(), GET_WITHOUT_WINDOW).await;
+    let stream = open(gateway.address(), gets_without_window("/v2/", 1)).await;
     let types = timeout(FAR_TOO_LONG, idle_http2(stream)).await.expect("the gateway ends it");
     let reset = types.iter().position(|kind| *kind == RST_STREAM);
     let away = types.iter().position(|kind| *kind == GOAWAY);

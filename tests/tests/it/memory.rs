@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use portolan_tests::TestGateway;
+use portolan_tests::{MANIFEST, TestGateway, manifest};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
+
+use super::connections::gets_without_window;
 
 /// Far longer than anything here takes, so that a gateway that hangs ends a test.
 const FAR_TOO_LONG: Duration = Duration::from_secs(60);
@@ -88,7 +91,7 @@ async fn manifests_that_do_not_come_make_room_for_those_that_do() {
         .send(
             "PUT",
             "/v2/a/manifests/v3",
-            &[("content-type", portolan_tests::MANIFEST)],
+            &[("content-type", MANIFEST)],
             manifest,
         )
         .await
@@ -118,4 +121,38 @@ async fn who_finds_no_memory_is_told_when_to_come_back() {
     assert_eq!(answer.header("retry-after"), "5");
     answer.expect_error(503, "TOOMANYREQUESTS", "no memory for this request");
     let _ = gateway.get("/v2/").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_compressed_answer_holds_what_it_is_made_of_until_it_has_left() {
+    let gateway = TestGateway::start().await;
+    let subject = gateway.push_image("a", "v1", &[]).await;
+    let mut referrer = manifest(b"{}", &[]);
+    referrer["subject"] = json!({ "mediaType": MANIFEST, "digest": subject, "size": 1 });
+    let large = 3 << 20;
+    referrer["annotations"] = json!({ "note": "x".repeat(large) });
+    let _ = gateway.put_manifest("a", "v2", &referrer).await.expect(201);
+    let path = format!("/v2/a/referrers/{subject}");
+    let out = "portolan_http_in_flight_bytes{direction=\"out\"}";
+    let mut unread = TcpStream::connect(gateway.address()).await.unwrap();
+    unread.write_all(&gets_without_window(&path, 1)).await.unwrap();
+    let held = async {
+        while metric(&gateway, out).await < large as u64 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(FAR_TOO_LONG, held).await.expect("all of it is reserved");
+    drop(unread);
+    let free = async {
+        while metric(&gateway, out).await > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(FAR_TOO_LONG, free).await.expect("nothing stays reserved");
+    let answer = gateway
+        .send("GET", &path, &[("accept-encoding", "gzip")], "")
+        .await
+        .expect(200);
+    assert_eq!(answer.header("content-encoding"), "gzip");
+    assert!(answer.body.starts_with(&[0x1f, 0x8b]) && answer.body.len() < large / 8);
 }

@@ -8,10 +8,16 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use portolan_tests::{
-    TestGateway, digest,
+    MANIFEST, TestGateway, digest, manifest,
     process::{GatewayProcess, Setup},
 };
 use sha2::{Digest as _, Sha256};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::connections::gets_without_window;
 
 const MIB: usize = 1 << 20;
 /// How large a blob is that has to pass through little memory.
@@ -56,6 +62,39 @@ async fn a_large_blob_costs_little_memory() {
     assert_eq!(hasher.finalize(), expected);
     let peak = memory_mib(&gateway, "VmHWM:");
     println!("{BLOB_MIB} MiB pushed and pulled: {before} MiB before, {peak} MiB at the most");
+    assert!(peak < before + EXTRA_MIB_MAX, "{before} MiB before, {peak} MiB at the most");
+}
+
+/// How many answers are asked for at once that nobody takes.
+const UNREAD: u8 = 100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_wait_for_memory_are_not_held() {
+    let limits = "[http]\nin_flight_bytes_max = \"16 MiB\"\nin_flight_wait_max = \"1200ms\"\n";
+    let gateway = Setup::new().config(limits).start().unwrap();
+    let client = reqwest::Client::new();
+    let config = gateway.url(&format!("/v2/a/blobs/uploads/?digest={}", digest("{}")));
+    assert_eq!(client.post(config).body("{}").send().await.unwrap().status(), 201);
+    let mut large = manifest(b"{}", &[]);
+    large["annotations"] = serde_json::json!({ "note": "x".repeat(3 * MIB) });
+    let put = client.put(gateway.url("/v2/a/manifests/v1")).header("content-type", MANIFEST);
+    assert_eq!(put.body(large.to_string()).send().await.unwrap().status(), 201);
+    let before = memory_mib(&gateway, "VmHWM:");
+    let mut unread = TcpStream::connect(gateway.address()).await.unwrap();
+    unread
+        .write_all(&gets_without_window("/v2/a/manifests/v1", UNREAD))
+        .await
+        .unwrap();
+    // Every one is told something: that it comes, or that there is no memory.
+    let (mut heads, mut frame) = (0, [0; 9]);
+    while heads < UNREAD {
+        unread.read_exact(&mut frame).await.unwrap();
+        let length = u32::from_be_bytes([0, frame[0], frame[1], frame[2]]) as usize;
+        unread.read_exact(&mut vec![0; length]).await.unwrap();
+        heads += u8::from(frame[3] == 1);
+    }
+    let peak = memory_mib(&gateway, "VmHWM:");
+    println!("{UNREAD} answers of 3 MiB: {before} MiB before, {peak} MiB at the most");
     assert!(peak < before + EXTRA_MIB_MAX, "{before} MiB before, {peak} MiB at the most");
 }
 

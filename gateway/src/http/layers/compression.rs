@@ -2,7 +2,10 @@
 //!
 //! What has a digest never is: clients check the bytes that come, and some of them do so before they decompress.
 
-use axum::http::{Extensions, HeaderMap, StatusCode, Version};
+use axum::{
+    body::HttpBody,
+    http::{Extensions, HeaderMap, Response, StatusCode, Version},
+};
 use tower_http::{
     CompressionLevel,
     compression::{
@@ -17,6 +20,18 @@ const BYTES_MIN: u16 = 1_024;
 /// Marks an answer as a document that the gateway wrote for this request.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct OwnJson;
+
+/// How many bytes an answer has before it is compressed: it is held as a whole until all of it has left.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http) struct Whole(pub(in crate::http) u64);
+
+/// Remembers how large an answer is that may be compressed.
+pub(super) fn measured<B: HttpBody>(mut answer: Response<B>) -> Response<B> {
+    if let Some(bytes) = answer.body().size_hint().exact() {
+        answer.extensions_mut().insert(Whole(bytes));
+    }
+    answer
+}
 
 type Marked = fn(StatusCode, Version, &HeaderMap, &Extensions) -> bool;
 

@@ -9,7 +9,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    http::Response,
+};
 use futures_util::{FutureExt, future::BoxFuture, task::AtomicWaker};
 use hyper::body::{Frame, Incoming, SizeHint};
 
@@ -18,7 +21,7 @@ use super::{
     link::Running,
     transfer::{Lost, Transfer},
 };
-use crate::{registry::BodyError, storage::PIECE_BYTES_MAX};
+use crate::{http::layers::Whole, registry::BodyError, storage::PIECE_BYTES_MAX};
 
 /// What comes in pieces shorter than this is copied out of the buffer that it was read into: else a few bytes would keep some kilobytes.
 const COPIED_BYTES_MAX: usize = 4 << 10;
@@ -118,7 +121,8 @@ struct Leaving {
 struct Piece {
     data: Bytes,
     leaving: Arc<Leaving>,
-    _reserved: Reserved,
+    /// Nothing where the answer keeps memory for it.
+    _reserved: Option<Reserved>,
 }
 
 impl AsRef<[u8]> for Piece {
@@ -188,6 +192,8 @@ struct Pieces {
     half: Arc<Half>,
     leaving: Arc<Leaving>,
     reserved: Option<Reserved>,
+    /// What is reserved for as long as the answer goes on: for what it is made of, and for one piece at a time.
+    kept: Option<Reserved>,
     /// A reservation that is waited for.
     wanted: Option<BoxFuture<'static, Result<Reserved, Exhausted>>>,
     /// A piece that is larger than what was reserved for it.
@@ -196,9 +202,14 @@ struct Pieces {
 }
 
 impl Going {
-    /// Returns how much memory has to be reserved before an answer begins: that of a body which is at hand.
-    pub(super) fn needs(body: &Body) -> Option<u64> {
-        body.size_hint().exact().filter(|bytes| *bytes > SMALL_BYTES_MAX)
+    /// Returns how much memory has to be reserved before an answer begins: that of a body which is at hand, or of one that is made of
+    /// what is at hand.
+    pub(super) fn needs(answer: &Response<Body>) -> Option<u64> {
+        match (answer.body().size_hint().exact(), answer.extensions().get::<Whole>()) {
+            (Some(bytes), _) => Some(bytes).filter(|bytes| *bytes > SMALL_BYTES_MAX),
+            (None, Some(Whole(bytes))) => Some(bytes.saturating_add(PIECE_BYTES_MAX as u64)),
+            (None, None) => None,
+        }
     }
 
     pub(super) fn new(
@@ -209,6 +220,8 @@ impl Going {
         running: Running,
     ) -> Self {
         let is_small = body.size_hint().upper().is_some_and(|bytes| bytes <= SMALL_BYTES_MAX);
+        let is_one_piece = body.size_hint().exact().is_some();
+        let (reserved, kept) = if is_one_piece { (reserved, None) } else { (None, reserved) };
         let way = if is_small {
             Way::Small(Small::new(transfer.clone(), running))
         } else {
@@ -222,6 +235,7 @@ impl Going {
                     _running: running,
                 }),
                 reserved,
+                kept,
                 wanted: None,
                 large: None,
                 ended: false,
@@ -255,13 +269,18 @@ impl Pieces {
 
     fn poll_frame(&mut self, body: &mut Body, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         while !self.ended {
-            let reserved = ready!(self.poll_reserve(context))?;
+            let reserved = if self.kept.is_some() {
+                ready!(self.poll_left(context));
+                None
+            } else {
+                Some(ready!(self.poll_reserve(context))?)
+            };
             if let Some(data) = self.large.take() {
                 return Poll::Ready(Some(Ok(Frame::data(self.hand_over(data, reserved)))));
             }
             match Pin::new(&mut *body).poll_frame(context) {
                 Poll::Pending => {
-                    self.reserved = Some(reserved);
+                    self.reserved = reserved;
                     return Poll::Pending;
                 }
                 Poll::Ready(None) => self.ended = true,
@@ -270,7 +289,7 @@ impl Pieces {
                     return Poll::Ready(Some(Err(error.into())));
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) if reserved.is_enough_for(data.len()) => {
+                    Ok(data) if reserved.as_ref().is_none_or(|reserved| reserved.is_enough_for(data.len())) => {
                         return Poll::Ready(Some(Ok(Frame::data(self.hand_over(data, reserved)))));
                     }
                     Ok(data) => self.large = Some(data),
@@ -279,15 +298,22 @@ impl Pieces {
             }
         }
         // The end is told once everything has left, so that whoever paces the answer is there until then.
+        self.poll_left(context).map(|()| None)
+    }
+
+    /// Waits until everything that was handed over has left.
+    fn poll_left(&self, context: &mut Context<'_>) -> Poll<()> {
         self.leaving.sent.register(context.waker());
         match self.leaving.pieces.load(Ordering::Acquire) {
-            0 => Poll::Ready(None),
+            0 => Poll::Ready(()),
             _ => Poll::Pending,
         }
     }
 
-    fn hand_over(&self, data: Bytes, mut reserved: Reserved) -> Bytes {
-        reserved.shrink(data.len());
+    fn hand_over(&self, data: Bytes, mut reserved: Option<Reserved>) -> Bytes {
+        if let Some(reserved) = &mut reserved {
+            reserved.shrink(data.len());
+        }
         self.leaving.pieces.fetch_add(1, Ordering::AcqRel);
         self.leaving.transfer.waits();
         Bytes::from_owner(Piece {

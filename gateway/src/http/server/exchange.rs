@@ -14,7 +14,7 @@ use tower::ServiceExt;
 
 use super::{
     bodies::{Coming, Going, SMALL_BYTES_MAX},
-    budget::Exhausted,
+    budget::{Exhausted, Half, Reserved},
     link::{Link, Running},
     pace::Patience,
     transfer::Transfer,
@@ -74,20 +74,47 @@ async fn exchange(gateway: Arc<Gateway>, router: Router, running: Running, reque
         },
         None => None,
     };
+    let again = (head.method == Method::GET && body.is_end_stream()).then(|| head.clone());
     let request = Request::from_parts(head, Body::new(Coming::new(body, coming)));
-    let Ok(response) = router.oneshot(request).await;
-    drop((reserved, held));
-    let reserved = match Going::needs(response.body()) {
-        Some(bytes) => going_memory.reserve(bytes).await.map(Some),
-        None => Ok(None),
-    };
-    match reserved {
-        Ok(reserved) => response.map(|body| Going::new(body, &going_memory, reserved, &sending, running)),
+    let Ok(response) = router.clone().oneshot(request).await;
+    drop(reserved);
+    let fitted = fitted(&going_memory, response, again, router).await;
+    drop(held);
+    match fitted {
+        Ok((response, reserved)) => response.map(|body| Going::new(body, &going_memory, reserved, &sending, running)),
         Err(Exhausted) => {
             tracing::warn!("an answer was given up: no memory for it became free in time");
             exhausted()
                 .into_response()
                 .map(|body| Going::new(body, &going_memory, None, &sending, running))
+        }
+    }
+}
+
+/// Reserves memory for an answer that is at hand. Nobody waits with one in hand: where there is no memory now, a read gives its answer up
+/// and makes it anew once there is, and anything else is given up for good.
+async fn fitted(
+    half: &Arc<Half>,
+    response: Response<Body>,
+    again: Option<Parts>,
+    router: Router,
+) -> Result<(Response<Body>, Option<Reserved>), Exhausted> {
+    let Some(bytes) = Going::needs(&response) else {
+        return Ok((response, None));
+    };
+    if let Some(reserved) = half.try_reserve(bytes) {
+        return Ok((response, Some(reserved)));
+    }
+    drop(response);
+    let head = again.ok_or(Exhausted)?;
+    let mut reserved = half.reserve(bytes).await?;
+    let Ok(response) = router.oneshot(Request::from_parts(head, Body::empty())).await;
+    match Going::needs(&response) {
+        None => Ok((response, None)),
+        Some(now) if now > bytes => Err(Exhausted),
+        Some(now) => {
+            reserved.shrink(usize::try_from(now).unwrap_or(usize::MAX));
+            Ok((response, Some(reserved)))
         }
     }
 }
