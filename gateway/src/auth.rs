@@ -2,7 +2,15 @@
 //!
 //! Every operation of the registry takes a [`Caller`]. What a caller may not read does not exist for that caller.
 
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
+
 use crate::oci::{Repository, Scope};
+
+/// What of an IPv6 address tells peers apart: one subscriber has a whole network of 64 bits.
+const IPV6_PREFIX: u128 = !0 << 64;
 
 /// What someone wants to do with a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,11 +52,31 @@ impl Grants {
     }
 }
 
+/// Where somebody asks from. Whoever shares a peer shares what is divided between peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Peer(IpAddr);
+
+impl From<IpAddr> for Peer {
+    fn from(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & IPV6_PREFIX).into(),
+            v4 => v4,
+        })
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A principal and what it may do, as found out for one request or one job. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
     principal: Principal,
     grants: Grants,
+    peer: Option<Peer>,
 }
 
 impl Caller {
@@ -58,7 +86,14 @@ impl Caller {
         Self {
             principal: Principal::Anonymous,
             grants,
+            peer: None,
         }
+    }
+
+    /// Returns the same caller, asking from a peer.
+    #[must_use]
+    pub fn at(self, peer: Option<Peer>) -> Self {
+        Self { peer, ..self }
     }
 
     /// Returns the gateway itself, which may do everything.
@@ -67,6 +102,7 @@ impl Caller {
         Self {
             principal: Principal::System,
             grants: Grants::all(),
+            peer: None,
         }
     }
 
@@ -74,6 +110,12 @@ impl Caller {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Returns where the caller asks from, where that is known.
+    #[must_use]
+    pub fn peer(&self) -> Option<Peer> {
+        self.peer
     }
 
     /// Says whether the caller may do something with a repository.

@@ -19,6 +19,7 @@ mod it {
     mod mounts;
     mod operate;
     mod parts;
+    mod places;
     mod process;
     mod proxies;
     mod referrers;

@@ -51,7 +51,7 @@ impl FromRequest<Arc<Gateway>> for Call {
 
 impl Call {
     pub(super) fn new(gateway: Arc<Gateway>, request: Request) -> Self {
-        let caller = Caller::anonymous(gateway.anonymous.clone());
+        let caller = Caller::anonymous(gateway.anonymous.clone()).at(request.extensions().get().copied());
         let (head, body) = request.into_parts();
         let has_body = !body.is_end_stream();
         Self {

@@ -25,9 +25,10 @@ use tokio::{
 
 use self::{
     link::Link,
-    places::{Free, Peer, Places},
+    places::{Free, Places},
 };
 use super::{Gateway, router};
+use crate::auth::Peer;
 
 pub(super) use budget::Exhausted;
 pub use connection::CONNECTION_BYTES_MAX;

@@ -179,6 +179,8 @@ pub struct SaveUpload {
     pub hash_state: Vec<u8>,
     /// The storage driver's token.
     pub token: String,
+    /// Who sent the bytes, to share places between them. Empty where that is not known.
+    pub peer: String,
     /// The time now, in seconds since 1970.
     pub now: u64,
 }

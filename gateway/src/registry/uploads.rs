@@ -34,10 +34,10 @@ pub struct UploadState {
 }
 
 impl Registry {
-    /// Opens an upload session. Nothing is stored before bytes come.
+    /// Opens an upload session. Nothing is stored before bytes come, and it may end without ever taking a place.
     ///
     /// # Errors
-    /// [`RegistryError::Denied`], and [`RegistryError::UploadsFull`] at the limit of sessions that have bytes.
+    /// [`RegistryError::Denied`].
     pub async fn begin_upload(
         &self,
         caller: &Caller,
@@ -46,7 +46,6 @@ impl Registry {
     ) -> Result<UploadState, RegistryError> {
         self.authorise(caller, Action::Write, repository)?;
         self.expect_room()?;
-        self.expect_place_soon()?;
         let id = self
             .sessions
             .ids
@@ -60,7 +59,7 @@ impl Registry {
     /// [`RegistryError::UploadUnknown`] where there is none, or it has ended.
     pub async fn upload_state(&self, caller: &Caller, repository: &Repository, id: &str) -> Result<UploadState, RegistryError> {
         self.authorise(caller, Action::Write, repository)?;
-        let offset = match self.sessions.hold(id, Claim::Look).await {
+        let offset = match self.sessions.hold(id, Claim::Look, caller.peer()).await {
             Ok(held) => {
                 let (registry, repository) = (self.clone(), repository.clone());
                 let found = self.own(async move { registry.find(&held, &repository).await }).await?;
@@ -97,7 +96,8 @@ impl Registry {
     /// Appends a chunk to a session. Afterwards everything up to the returned offset is durable.
     ///
     /// # Errors
-    /// [`RegistryError::UploadRange`] where the chunk does not begin at the end of the session; nothing is read then. Where the body
+    /// [`RegistryError::UploadRange`] where the chunk does not begin at the end of the session, and [`RegistryError::UploadsFull`] where
+    /// there is no place for its first bytes; nothing is read then. Where the body
     /// breaks off or is shorter than it said, what arrived is kept; where it is refused, the session is as it was before.
     pub async fn append(
         &self,
@@ -108,7 +108,7 @@ impl Registry {
     ) -> Result<UploadState, RegistryError> {
         self.authorise(caller, Action::Write, repository)?;
         self.expect_room()?;
-        let held = self.sessions.hold(id, claim(&chunk)).await?;
+        let held = self.sessions.hold(id, claim(&chunk), caller.peer()).await?;
         let (registry, repository) = (self.clone(), repository.clone());
         self.fed(chunk, |chunk| registry.append_held(held, repository, chunk)).await
     }
@@ -129,7 +129,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         self.authorise(caller, Action::Write, repository)?;
         self.expect_room()?;
-        let held = self.sessions.hold(id, claim(&chunk)).await?;
+        let held = self.sessions.hold(id, claim(&chunk), caller.peer()).await?;
         let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
         self.fed(chunk, |chunk| registry.finish_held(held, repository, digest, chunk))
             .await
@@ -161,7 +161,7 @@ impl Registry {
     /// [`RegistryError::UploadUnknown`] where there is none.
     pub async fn cancel_upload(&self, caller: &Caller, repository: &Repository, id: &str) -> Result<(), RegistryError> {
         self.authorise(caller, Action::Write, repository)?;
-        let held = self.sessions.hold(id, Claim::TakeOver).await?;
+        let held = self.sessions.hold(id, Claim::TakeOver, caller.peer()).await?;
         let (registry, repository) = (self.clone(), repository.clone());
         self.own(registry.cancel_held(held, repository)).await
     }

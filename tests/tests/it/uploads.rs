@@ -415,29 +415,6 @@ async fn a_client_is_not_told_to_send_what_is_refused() {
 }
 
 #[tokio::test]
-async fn too_many_sessions_are_refused_with_a_time_to_come_back() {
-    let gateway = TestGateway::with_config("[registry]\nuploads_max = 2\nupload_empty_max = \"7m\"\n").await;
-    // Sessions without bytes take no place.
-    let locations: Vec<String> = futures_util::future::join_all((0..20).map(|_| begin(&gateway, ""))).await;
-    for location in &locations[..2] {
-        let _ = gateway.send("PATCH", location, &[], "abc").await.expect(202);
-    }
-    for (method, path) in [("POST", "/v2/a/blobs/uploads/"), ("PATCH", locations[2].as_str())] {
-        let answer = gateway.send(method, path, &[], "abc").await.expect(429);
-        // By then one of the two may have paused for so long that it makes room.
-        let after: u64 = answer.header("retry-after").parse().unwrap();
-        assert!((400..=421).contains(&after), "{after}");
-        answer.expect_error(429, "TOOMANYREQUESTS", "too many uploads");
-    }
-    let _ = gateway
-        .send("PUT", &with_digest(&locations[3], &digest("abc")), &[], "abc")
-        .await
-        .expect(201);
-    let _ = gateway.delete(&locations[0]).await.expect(204);
-    let _ = gateway.send("PATCH", &locations[2], &[], "abc").await.expect(202);
-}
-
-#[tokio::test]
 async fn a_session_without_bytes_lives_for_minutes_and_needs_no_gateway_for_it() {
     let mut gateway = TestGateway::start().await;
     let location = begin(&gateway, "?digest-algorithm=sha512").await;

@@ -78,7 +78,8 @@ pub(super) async fn serve(
         return tracing::debug!(?told, "a client spoke TLS");
     }
     let patience = Patience::of(config);
-    let service = Exchange::new(gateway.clone(), router, link.clone());
+    let peer = stream.peer_addr().ok().map(|address| address.ip().into());
+    let service = Exchange::new(gateway.clone(), router, link.clone(), peer);
     let listener = (protocol == Protocol::Http1).then(|| link.clone());
     let io = TokioIo::new(Wire::new(stream, first, listener));
     let watch = Watch {

@@ -20,6 +20,7 @@ use super::{
     transfer::Transfer,
 };
 use crate::{
+    auth::Peer,
     http::{Gateway, error::HttpError},
     registry::PART_BYTES,
 };
@@ -32,11 +33,17 @@ pub(super) struct Exchange {
     gateway: Arc<Gateway>,
     router: Router,
     link: Arc<Link>,
+    peer: Option<Peer>,
 }
 
 impl Exchange {
-    pub(super) fn new(gateway: Arc<Gateway>, router: Router, link: Arc<Link>) -> Self {
-        Self { gateway, router, link }
+    pub(super) fn new(gateway: Arc<Gateway>, router: Router, link: Arc<Link>, peer: Option<Peer>) -> Self {
+        Self {
+            gateway,
+            router,
+            link,
+            peer,
+        }
     }
 }
 
@@ -45,7 +52,10 @@ impl Service<Request<Incoming>> for Exchange {
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response<Going>, Infallible>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
+        }
         exchange(self.gateway.clone(), self.router.clone(), self.link.run(), request)
             .map(Ok)
             .boxed()

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,27 +10,13 @@ use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::link::Link;
+use crate::auth::Peer;
 
 /// How long nothing has to run on a connection before it makes room: a client that sends one request after another is never cut off
 /// between them.
 const IDLE_MIN: Duration = Duration::from_secs(1);
 /// How often somebody who waits for a place looks whether a connection has become idle.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-/// What of an IPv6 address tells peers apart: one subscriber has a whole network of 64 bits.
-const IPV6_PREFIX: u128 = !0 << 64;
-
-/// Where a connection comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Peer(IpAddr);
-
-impl From<IpAddr> for Peer {
-    fn from(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & IPV6_PREFIX).into(),
-            v4 => v4,
-        })
-    }
-}
 
 /// All places.
 pub(super) struct Places {
@@ -154,6 +139,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn peer(text: &str) -> Peer {

@@ -12,8 +12,8 @@ use crate::{
 };
 
 const SAVE: &str = "INSERT OR REPLACE INTO uploads
-    (id, repository, offset, algorithm, hash_state, token, used, state, digest, hash_version)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    (id, repository, offset, algorithm, hash_state, token, used, state, digest, hash_version, peer)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 const DROP: &str = "DELETE FROM uploads WHERE id = ?1";
 // What the bytes were needed for is over, so the row keeps what a repeated request is answered from.
 const END: &str = "UPDATE uploads SET state = 2, digest = ?2, used = ?3, token = '', hash_state = x'' WHERE id = ?1";
@@ -36,6 +36,7 @@ impl Writing<'_> {
             upload_state(upload.completing.as_ref()),
             upload.completing.as_ref().map(Digest::as_str),
             upload.hash_version,
+            upload.peer,
         ];
         self.execute(SAVE, row)?;
         Ok(Applied::Done)

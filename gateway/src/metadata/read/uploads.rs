@@ -22,6 +22,12 @@ const IDLE: &str = "SELECT id, used, token, digest FROM uploads
 const ONE_UNFINISHED: &str = "SELECT id, used, token, digest FROM uploads WHERE state < 2 AND id = ?1";
 const UNFINISHED: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM uploads WHERE state < 2 AND used >= 0 LIMIT ?1)),
     coalesce((SELECT min(used) FROM uploads WHERE state < 2), 0)";
+// A peer is text, so that the condition holds for each: it lets the index be searched.
+const MOST: &str = "SELECT peer, max(held) FROM
+    (SELECT peer, count(*) AS held FROM uploads INDEXED BY uploads_by_peer WHERE state < 2 AND peer >= '' GROUP BY peer)";
+const HELD: &str = "SELECT count(*) FROM uploads INDEXED BY uploads_by_peer WHERE state < 2 AND peer = ?1";
+const OF_PEER: &str = "SELECT id, used, token, digest FROM uploads INDEXED BY uploads_by_peer
+    WHERE state < 2 AND peer = ?1 ORDER BY used, id LIMIT ?2";
 const TOKEN: &str = "SELECT 1 FROM uploads WHERE state < 2 AND token = ?1";
 
 #[cfg(test)]
@@ -34,6 +40,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     IDLE,
     ONE_UNFINISHED,
     UNFINISHED,
+    MOST,
+    HELD,
+    OF_PEER,
     TOKEN,
 ];
 
@@ -115,6 +124,24 @@ impl Metadata {
             })
         });
         Ok(counted?.unwrap_or(UnfinishedUploads { count: 0, oldest: 0 }))
+    }
+
+    /// Returns up to `n` sessions that have not ended of the peer that has most of them, the oldest first, where that peer still has as
+    /// many as another one when it gives one of them to it.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn uploads_beyond_share(&self, peer: &str, n: usize) -> Result<Vec<UnfinishedUpload>, MetadataError> {
+        let held: i64 = self.readers().row(HELD, [peer], |row| row.get(0))?.unwrap_or(0);
+        let most = self.readers().row(MOST, [], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<i64>>(1)?))
+        })?;
+        match most {
+            Some((Some(holder), Some(most))) if most > held + 1 => {
+                self.readers().rows(OF_PEER, params![holder, limit(n)], read_unfinished)
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Says whether a session that has not ended writes with a token of the storage.

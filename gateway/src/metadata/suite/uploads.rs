@@ -16,6 +16,7 @@ fn save(id: &str, now: u64) -> SaveUpload {
         hash_version: 7,
         hash_state: vec![0, 1, 2],
         token: format!("token of {id}"),
+        peer: String::new(),
         now,
     }
 }
@@ -108,6 +109,39 @@ async fn sessions_are_counted_and_found_by_their_age() {
     }
     assert_eq!(counted(100), (3, 7));
     assert_eq!(database().metadata.unfinished_uploads(9).unwrap().count, 0);
+}
+
+#[tokio::test]
+async fn who_holds_most_sessions_gives_the_oldest_ones() {
+    let db = database();
+    for (id, peer, now) in [
+        ("x", "p", 5),
+        ("y", "q", 3),
+        ("z", "q", 7),
+        ("w", "q", 2),
+        ("v", "", 1),
+        ("done", "q", 1),
+    ] {
+        let peer = peer.into();
+        db.save(SaveUpload { peer, ..save(id, now) }).await;
+    }
+    db.done(end("done", 9)).await;
+    let beyond = |peer: &str, n| -> Vec<String> {
+        let found = db.metadata.uploads_beyond_share(peer, n).unwrap();
+        found.into_iter().map(|upload| upload.id).collect()
+    };
+    // With one more, each of the others holds as many as are left, or fewer.
+    assert_eq!((beyond("p", 10), beyond("r", 2)), (ids(&["w", "y", "z"]), ids(&["w", "y"])));
+    db.done(Command::DropUpload { id: "w".into() }).await;
+    assert_eq!(beyond("r", 10), ids(&["y", "z"]));
+    for peer in ["", "p", "q"] {
+        assert_eq!(beyond(peer, 10), Vec::<String>::new(), "{peer}");
+    }
+    assert_eq!(database().metadata.uploads_beyond_share("p", 10).unwrap(), []);
+}
+
+fn ids(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
 }
 
 #[tokio::test]

@@ -122,7 +122,7 @@ impl Registry {
         };
         expect_start(held.id(), before.as_deref(), chunk.start)?;
         if before.is_none() {
-            self.make_place().await?;
+            self.make_place(&held.peer()).await?;
         }
         let mut incoming = self.continued(before.as_deref(), algorithm).await?;
         let taken = incoming.take(self.storage(), held.receiving(chunk), self.blob_limit()).await;
@@ -321,6 +321,7 @@ fn row(held: &Held, repository: &Repository, incoming: &Incoming, completing: Op
         hash_version: Hasher::STATE_VERSION,
         hash_state: incoming.hasher.state(),
         token: incoming.token.clone(),
+        peer: held.peer(),
         now: now_seconds(),
     }
 }

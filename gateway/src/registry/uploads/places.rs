@@ -11,8 +11,8 @@ use crate::{
 
 /// How many rows are read or forgotten at once.
 const PAGE: usize = 1_000;
-/// How many idle sessions are tried when a place is wanted: some may be in use again.
-const CANDIDATES: usize = 10;
+/// How many sessions are asked to make room when a place is wanted: some may be in use again.
+const CANDIDATES: usize = 100;
 
 /// How many places may be taken: what was counted last, and what was taken since. What was given back since is found by counting again,
 /// which is only done where this says that no place is left.
@@ -20,30 +20,24 @@ const CANDIDATES: usize = 10;
 pub(super) struct Places(Mutex<Option<usize>>);
 
 impl Places {
-    /// Says whether a place is free.
-    fn is_free<E>(&self, max: usize, count: impl FnOnce() -> Result<usize, E>) -> Result<bool, E> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.is_none_or(|taken| taken >= max) {
-            *taken = Some(count()?);
-        }
-        Ok(taken.is_some_and(|taken| taken < max))
-    }
-
     /// Takes a place, where one is free.
     fn take<E>(&self, max: usize, count: impl FnOnce() -> Result<usize, E>) -> Result<bool, E> {
-        let free = self.is_free(max, count)?;
-        if free {
-            let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            *taken = taken.map(|taken| taken + 1);
-        }
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match *taken {
+            Some(taken) if taken < max => taken,
+            _ => count()?,
+        };
+        let free = before < max;
+        *taken = Some(before + usize::from(free));
         Ok(free)
     }
 }
 
 impl Registry {
-    /// Sees to it that one more session may have bytes. Where all places are taken, the one makes room that nobody has continued for the
-    /// longest time, unless that is too short a time for anybody's pause.
-    pub(super) async fn make_place(&self) -> Result<(), RegistryError> {
+    /// Sees to it that one more session of a peer may have bytes. Where all places are taken, the one makes room that nobody has continued
+    /// for the longest time. Where that is too short a time for anybody's pause, whoever holds most places gives one up at once, as long
+    /// as that is more than an equal share.
+    pub(super) async fn make_place(&self, peer: &str) -> Result<(), RegistryError> {
         if self.sessions.places.take(self.config.uploads_max, || self.count_taken())? {
             return Ok(());
         }
@@ -53,23 +47,17 @@ impl Registry {
                 return Ok(());
             }
         }
-        self.expect_place_soon()?;
-        Err(RegistryError::UploadsFull { retry_after_seconds: 1 })
-    }
-
-    /// Refuses to open a session that could not get bytes, and says when it could.
-    pub(super) fn expect_place_soon(&self) -> Result<(), RegistryError> {
-        if self.sessions.places.is_free(self.config.uploads_max, || self.count_taken())? {
-            return Ok(());
+        for beyond in self.metadata().uploads_beyond_share(peer, CANDIDATES)? {
+            if self.expire(&beyond, u64::MAX).await? {
+                return Ok(());
+            }
         }
         let oldest = self.metadata().unfinished_uploads(1)?.oldest;
         let free_at = oldest
             .saturating_add(self.config.upload_empty_max.as_secs())
             .saturating_add(1);
-        match free_at.saturating_sub(now_seconds()) {
-            0 => Ok(()),
-            retry_after_seconds => Err(RegistryError::UploadsFull { retry_after_seconds }),
-        }
+        let retry_after_seconds = free_at.saturating_sub(now_seconds()).max(1);
+        Err(RegistryError::UploadsFull { retry_after_seconds })
     }
 
     fn count_taken(&self) -> Result<usize, RegistryError> {

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 
 use super::{ids::Ids, places::Places};
 use crate::{
+    auth::Peer,
     oci::Digest,
     registry::{
         Body, BodyError, Chunk, RegistryError,
@@ -65,6 +66,8 @@ pub(super) enum Claim {
 pub(super) struct Held {
     _guard: OwnedMutexGuard<()>,
     slot: Use<String, Slot>,
+    /// Who sends to it.
+    peer: Option<Peer>,
 }
 
 impl Default for Sessions {
@@ -89,13 +92,13 @@ impl Default for Slot {
 
 impl Sessions {
     /// Takes hold of a session, as soon as whoever holds it is done with the disk.
-    pub(super) async fn hold(&self, id: &str, claim: Claim) -> Result<Held, RegistryError> {
+    pub(super) async fn hold(&self, id: &str, claim: Claim, peer: Option<Peer>) -> Result<Held, RegistryError> {
         let slot = self.in_use.take(&id.to_owned());
         let mut phase = slot.phase.subscribe();
         loop {
             tokio::select! {
                 biased;
-                guard = slot.lock.clone().lock_owned() => return Ok(Held { _guard: guard, slot }),
+                guard = slot.lock.clone().lock_owned() => return Ok(Held { _guard: guard, slot, peer }),
                 _ = phase.wait_for(|phase| *phase == Phase::Receiving) => {}
             }
             if claim == Claim::Look {
@@ -106,7 +109,11 @@ impl Sessions {
                 let Ok(guard) = tokio::time::timeout(GOING_MAX, lock).await else {
                     return Err(RegistryError::UploadBusy(id.to_owned()));
                 };
-                return Ok(Held { _guard: guard, slot });
+                return Ok(Held {
+                    _guard: guard,
+                    slot,
+                    peer,
+                });
             }
             slot.phase.send_if_modified(|phase| {
                 let cut = *phase == Phase::Receiving;
@@ -122,7 +129,11 @@ impl Sessions {
     pub(super) fn try_hold(&self, id: &str) -> Option<Held> {
         let slot = self.in_use.take(&id.to_owned());
         let guard = slot.lock.clone().try_lock_owned().ok()?;
-        Some(Held { _guard: guard, slot })
+        Some(Held {
+            _guard: guard,
+            slot,
+            peer: None,
+        })
     }
 
     /// Remembers what became of a session that has no row.
@@ -145,6 +156,11 @@ impl Sessions {
 impl Held {
     pub(super) fn id(&self) -> &str {
         self.slot.key()
+    }
+
+    /// Returns who sends to it, in a word; an empty one where that is not known.
+    pub(super) fn peer(&self) -> String {
+        self.peer.map(|peer| peer.to_string()).unwrap_or_default()
     }
 
     /// Returns a chunk whose body ends early where another request takes the session over. From now on others need not wait.

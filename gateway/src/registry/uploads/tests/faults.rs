@@ -1,6 +1,6 @@
 //! What is refused, full, old, unreadable or half done.
 
-use std::{io::ErrorKind, time::Duration};
+use std::{io::ErrorKind, net::IpAddr, time::Duration};
 
 use super::*;
 use crate::{
@@ -22,6 +22,7 @@ fn row(id: &str, token: &str, bytes: &[u8]) -> SaveUpload {
         hash_version: Hasher::STATE_VERSION,
         hash_state: hasher.state(),
         token: token.into(),
+        peer: String::new(),
         now: now_seconds(),
     }
 }
@@ -338,19 +339,13 @@ async fn sessions_without_bytes_take_nobody_the_place() {
         world.append(id, None, b"x").await.unwrap();
     }
     // Both places are taken by sessions that were just used: the answer says when the older one may have to go.
-    for refused in [
-        world.append(&opened[1], None, b"x").await.map(|_| ()),
-        world
-            .registry
-            .begin_upload(&caller(), &repository(), Algorithm::Sha256)
-            .await
-            .map(|_| ()),
-    ] {
-        let Err(RegistryError::UploadsFull { retry_after_seconds }) = refused else {
-            panic!("{refused:?}")
-        };
-        assert!((595..=601).contains(&retry_after_seconds), "{retry_after_seconds}");
-    }
+    let refused = world.append(&opened[1], None, b"x").await;
+    let Err(RegistryError::UploadsFull { retry_after_seconds }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!((595..=601).contains(&retry_after_seconds), "{retry_after_seconds}");
+    // A session can be opened all the same: it may need no place.
+    world.session(0).await;
     // What is under way goes on, and what needs no place is done.
     world.append(&opened[0], None, b"y").await.unwrap();
     world.finish(&opened[1], &whole(), None, WHOLE).await.unwrap();
@@ -365,6 +360,49 @@ async fn sessions_without_bytes_take_nobody_the_place() {
     assert!(is_unknown(&world.state(&opened[3]).await));
     assert_eq!(world.state(&opened[0]).await.unwrap(), 2);
     assert_eq!(world.uploads().len(), 2);
+}
+
+#[tokio::test]
+async fn nobody_holds_more_than_a_share_that_others_want() {
+    let config = Config {
+        uploads_max: 4,
+        ..Config::default()
+    };
+    let world = World::begin(config).await;
+    let begin = async |network: u8| {
+        let caller = caller().at(Some(IpAddr::from([192, 0, 2, network]).into()));
+        let id = world.session(0).await;
+        let begun = world.registry.append(&caller, &repository(), &id, chunk(None, b"x")).await;
+        begun.map(|_| id)
+    };
+    let mut greedy = Vec::new();
+    for _ in 0..4 {
+        greedy.push(begin(1).await.unwrap());
+    }
+    // Who has everything takes nothing more, and others take from it down to an equal share: the older sessions, unless somebody sends.
+    let full = |begun: &Result<String, RegistryError>| matches!(begun, Err(RegistryError::UploadsFull { .. }));
+    assert!(full(&begin(1).await));
+    let busy = world.registry.sessions.try_hold(&greedy[0]).unwrap();
+    let other = begin(2).await.unwrap();
+    let third = begin(3).await.unwrap();
+    drop(busy);
+    let mut lost = 0;
+    for id in &greedy {
+        lost += usize::from(is_unknown(&world.state(id).await));
+    }
+    assert_eq!(lost, 2);
+    for id in [&greedy[0], &other, &third] {
+        assert_eq!(world.state(id).await.unwrap(), 1);
+    }
+    let fourth = begin(4).await.unwrap();
+    // Now each has one, and nobody more than a share.
+    for network in 1..=5 {
+        assert!(full(&begin(network).await), "{network}");
+    }
+    for id in [&other, &third, &fourth] {
+        assert_eq!(world.state(id).await.unwrap(), 1);
+    }
+    assert_eq!(world.uploads().len(), 4);
 }
 
 #[tokio::test]
