@@ -40,7 +40,6 @@ use axum::{
     routing::{MethodRouter, any, get},
 };
 use serde::Deserialize;
-use tower_http::set_header::SetResponseHeaderLayer;
 
 use self::{error::HttpError, metrics::Metrics, request::Call, route::Route};
 use crate::{
@@ -225,11 +224,12 @@ type Answer = Result<Response, HttpError>;
 
 /// What tells clients that this is a registry.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+/// The routes outside of `/v2/`.
+const NOT_API: [&str; 6] = ["root", "healthz", "readyz", "metrics", "well-known", "service"];
 
-/// Every path and who answers it.
+/// Every path and who answers it, without the layers around.
 fn router(gateway: &Arc<Gateway>) -> Router {
-    let api_version = SetResponseHeaderLayer::overriding(API_VERSION, HeaderValue::from_static("registry/2.0"));
-    let distribution = Router::new()
+    Router::new()
         // The distribution API.
         .route("/v2", fixed("base", operate::base))
         .route("/v2/", fixed("base", operate::base))
@@ -242,21 +242,17 @@ fn router(gateway: &Arc<Gateway>) -> Router {
         .route("/v2/_portolan/openapi.json", fixed("openapi", openapi::document))
         // Both, where the path has names in it.
         .route("/v2/{*path}", any(named))
-        .layer(api_version);
-    let router = Router::new()
         // Operating the gateway.
         .route("/", fixed("root", operate::root))
         .route("/healthz", fixed("healthz", operate::health))
         .route("/readyz", read("readyz", operate::ready))
         .route("/metrics", fixed("metrics", operate::metrics))
-        .merge(distribution)
         // Native client protocols.
         .route("/{mount}", any(named))
         .route("/{mount}/", any(named))
         .route("/{mount}/{*path}", any(named))
         .fallback(named)
-        .with_state(gateway.clone());
-    layers::around(router, gateway)
+        .with_state(gateway.clone())
 }
 
 /// Answers a path without names in it with what is at hand.
@@ -270,15 +266,19 @@ where
     H: Fn(Call) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    let refuse = move || async move { Named(name, Err(HttpError::method(READ_ONLY))) };
-    get(move |call: Call| async move { Named(name, handler(call).await) }).fallback(refuse)
+    let refuse = move || async move { Named::new(name, Err(HttpError::method(READ_ONLY))) };
+    get(move |call: Call| async move { Named::new(name, handler(call).await) }).fallback(refuse)
 }
 
 /// Answers a path with names in it.
 async fn named(State(gateway): State<Arc<Gateway>>, request: Request) -> Named {
     match route::parse(request.uri().path()) {
-        Ok(route) => Named(route.name(), answer(route, Call::new(gateway, request)).await),
-        Err(error) => Named("unknown", Err(error.into())),
+        Ok(route) => Named::new(route.name(), answer(route, Call::new(gateway, request)).await),
+        Err(error) => Named {
+            route: "unknown",
+            is_api: request.uri().path().starts_with("/v2/"),
+            answer: Err(error.into()),
+        },
     }
 }
 
@@ -336,7 +336,22 @@ fn allowed(route: &Route) -> &'static str {
 }
 
 /// An answer and the name under which its route is counted.
-struct Named(&'static str, Answer);
+struct Named {
+    route: &'static str,
+    /// Whether it belongs to the distribution API and what extends that.
+    is_api: bool,
+    answer: Answer,
+}
+
+impl Named {
+    fn new(route: &'static str, answer: Answer) -> Self {
+        Self {
+            route,
+            is_api: !NOT_API.contains(&route),
+            answer,
+        }
+    }
+}
 
 /// The name of a route, beside its answer.
 #[derive(Clone, Copy)]
@@ -344,8 +359,13 @@ struct RouteName(&'static str);
 
 impl IntoResponse for Named {
     fn into_response(self) -> Response {
-        let mut response = self.1.into_response();
-        response.extensions_mut().insert(RouteName(self.0));
+        let mut response = self.answer.into_response();
+        if self.is_api {
+            response
+                .headers_mut()
+                .insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        }
+        response.extensions_mut().insert(RouteName(self.route));
         response
     }
 }

@@ -11,12 +11,12 @@ mod panics;
 use std::{convert::Infallible, pin::Pin, sync::Arc};
 
 use axum::{
-    Router,
-    body::{Body, HttpBody},
+    BoxError, Router,
+    body::{Body, Bytes, HttpBody},
     extract::Request,
     http::{Response, StatusCode, header},
 };
-use tower::ServiceBuilder;
+use tower::{Service, ServiceBuilder};
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
 pub(super) use self::{
@@ -25,26 +25,41 @@ pub(super) use self::{
 };
 use super::Gateway;
 
-/// What a layer returns that still has to look at the answer.
-type Answering<B> = Pin<Box<dyn Future<Output = Result<Response<B>, Infallible>> + Send>>;
+/// What answers every request of every connection.
+pub(super) trait Answering:
+    Service<Request, Response = Response<Self::Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+    /// The body of an answer.
+    type Body: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+}
 
-/// Puts the layers around every route. The first one sees a request first and its answer last.
-pub(super) fn around(router: Router, gateway: &Arc<Gateway>) -> Router {
+impl<S, B> Answering for S
+where
+    S: Service<Request, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+}
+
+/// What a layer returns that still has to look at the answer.
+type Waiting<B> = Pin<Box<dyn Future<Output = Result<Response<B>, Infallible>> + Send>>;
+
+/// Puts the layers around the router. The first one sees a request first and its answer last.
+pub(super) fn around(router: Router, gateway: &Arc<Gateway>) -> impl Answering {
     let sane_ids: fn(Request) -> Request = ids::without_odd_ids;
-    router.layer(
-        ServiceBuilder::new()
-            .map_request(sane_ids)
-            .layer(SetRequestIdLayer::new(ids::REQUEST_ID, ids::Ids::new()))
-            .layer(PropagateRequestIdLayer::new(ids::REQUEST_ID))
-            .layer(log::LogLayer)
-            .layer(metrics::MetricsLayer(gateway.clone()))
-            .layer(close::CloseLayer)
-            .layer(compression::layer())
-            .map_response(compression::measured)
-            .layer(panics::layer())
-            .map_response(without_needless_length)
-            .layer(limits::LimitsLayer),
-    )
+    ServiceBuilder::new()
+        .map_request(sane_ids)
+        .layer(SetRequestIdLayer::new(ids::REQUEST_ID, ids::Ids::new()))
+        .layer(PropagateRequestIdLayer::new(ids::REQUEST_ID))
+        .layer(log::LogLayer)
+        .layer(metrics::MetricsLayer(gateway.clone()))
+        .layer(close::CloseLayer)
+        .layer(compression::layer())
+        .map_response(compression::measured)
+        .layer(panics::layer())
+        .map_response(without_needless_length)
+        .layer(limits::LimitsLayer)
+        .service(router)
 }
 
 /// Takes the length away that routing announces of answers that never have a body: a cache would take it for that of what it keeps.

@@ -27,7 +27,7 @@ use self::{
     link::Link,
     places::{Free, Places},
 };
-use super::{Gateway, router};
+use super::{Gateway, layers, router};
 use crate::auth::Peer;
 
 pub(super) use budget::Exhausted;
@@ -87,7 +87,7 @@ impl Server {
     pub async fn serve(self, gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
         let places = gateway.traffic.places.clone();
         let mut connections = JoinSet::new();
-        let router = router(&gateway);
+        let service = layers::around(router(&gateway), &gateway);
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -102,7 +102,7 @@ impl Server {
                 continue;
             };
             prepare(&stream);
-            let serve = connection::serve(gateway.clone(), router.clone(), stream, link, stop.clone());
+            let serve = connection::serve(gateway.clone(), service.clone(), stream, link, stop.clone());
             connections.spawn(async move {
                 serve.await;
                 drop(place);

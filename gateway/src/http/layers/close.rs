@@ -19,7 +19,7 @@ use futures_util::StreamExt;
 use hyper::body::{Frame, SizeHint};
 use tower::{Layer, Service};
 
-use super::Answering;
+use super::Waiting;
 use crate::http::error::Said;
 
 /// How much of a body that nobody wants is read, and for how long.
@@ -49,13 +49,13 @@ where
 {
     type Response = Response<B>;
     type Error = Infallible;
-    type Future = Answering<B>;
+    type Future = Waiting<B>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.0.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request) -> Answering<B> {
+    fn call(&mut self, request: Request) -> Waiting<B> {
         if request.body().is_end_stream() {
             return Box::pin(self.0.call(request));
         }

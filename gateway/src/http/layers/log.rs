@@ -10,7 +10,7 @@ use axum::{body::HttpBody, extract::Request, http::Response};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use super::{Answering, bytes, ids};
+use super::{Waiting, bytes, ids};
 use crate::http::error::Said;
 
 /// Writes the line of each request.
@@ -36,13 +36,13 @@ where
 {
     type Response = Response<B>;
     type Error = Infallible;
-    type Future = Answering<B>;
+    type Future = Waiting<B>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.0.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request) -> Answering<B> {
+    fn call(&mut self, request: Request) -> Waiting<B> {
         let begin = Instant::now();
         let (method, uri, id) = (request.method().clone(), request.uri().clone(), ids::id(&request));
         // An id is letters, digits and dashes, whoever chose it.

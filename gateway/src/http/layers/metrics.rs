@@ -10,7 +10,7 @@ use std::{
 use axum::{body::HttpBody, extract::Request, http::Response};
 use tower::{Layer, Service};
 
-use super::{Answering, bytes};
+use super::{Waiting, bytes};
 use crate::http::{Gateway, RouteName};
 
 /// Counts requests among the metrics of a gateway.
@@ -42,13 +42,13 @@ where
 {
     type Response = Response<B>;
     type Error = Infallible;
-    type Future = Answering<B>;
+    type Future = Waiting<B>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request) -> Answering<B> {
+    fn call(&mut self, request: Request) -> Waiting<B> {
         let (begin, method, gateway) = (Instant::now(), request.method().clone(), self.gateway.clone());
         let answering = self.inner.call(request);
         Box::pin(async move {

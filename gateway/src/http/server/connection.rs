@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::Router;
 use hyper::{
     rt::Executor,
     server::conn::{http1, http2},
@@ -22,7 +21,7 @@ use super::{
     pace::Patience,
     transfer::Transfer,
 };
-use crate::http::{Config, Gateway};
+use crate::http::{Config, Gateway, layers::Answering};
 
 /// The largest head of a request in bytes: a name of 255 bytes, some tags and tokens fit well.
 pub(super) const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -46,22 +45,22 @@ trait Ending: Future {
     fn end(self: Pin<&mut Self>);
 }
 
-impl Ending for http1::Connection<TokioIo<Wire>, Exchange> {
+impl<S: Answering> Ending for http1::Connection<TokioIo<Wire>, Exchange<S>> {
     fn end(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }
 }
 
-impl Ending for http2::Connection<TokioIo<Wire>, Exchange, Streams> {
+impl<S: Answering> Ending for http2::Connection<TokioIo<Wire>, Exchange<S>, Streams> {
     fn end(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(
+pub(super) async fn serve<S: Answering>(
     gateway: Arc<Gateway>,
-    router: Router,
+    service: S,
     mut stream: TcpStream,
     link: Arc<Link>,
     mut stop: watch::Receiver<bool>,
@@ -79,7 +78,7 @@ pub(super) async fn serve(
     }
     let patience = Patience::of(config);
     let peer = stream.peer_addr().ok().map(|address| address.ip().into());
-    let service = Exchange::new(gateway.clone(), router, link.clone(), peer);
+    let service = Exchange::new(gateway.clone(), service, link.clone(), peer);
     let listener = (protocol == Protocol::Http1).then(|| link.clone());
     let io = TokioIo::new(Wire::new(stream, first, listener));
     let watch = Watch {

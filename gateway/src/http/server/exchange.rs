@@ -3,7 +3,6 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    Router,
     body::{Body, HttpBody},
     http::{Method, Request, Response, request::Parts},
     response::IntoResponse,
@@ -21,7 +20,7 @@ use super::{
 };
 use crate::{
     auth::Peer,
-    http::{Gateway, error::HttpError},
+    http::{Gateway, error::HttpError, layers::Answering},
     registry::PART_BYTES,
 };
 
@@ -29,25 +28,25 @@ use crate::{
 const RETRY_SECONDS: u32 = 5;
 
 /// Answers the requests of one connection.
-pub(super) struct Exchange {
+pub(super) struct Exchange<S> {
     gateway: Arc<Gateway>,
-    router: Router,
+    service: S,
     link: Arc<Link>,
     peer: Option<Peer>,
 }
 
-impl Exchange {
-    pub(super) fn new(gateway: Arc<Gateway>, router: Router, link: Arc<Link>, peer: Option<Peer>) -> Self {
+impl<S> Exchange<S> {
+    pub(super) fn new(gateway: Arc<Gateway>, service: S, link: Arc<Link>, peer: Option<Peer>) -> Self {
         Self {
             gateway,
-            router,
+            service,
             link,
             peer,
         }
     }
 }
 
-impl Service<Request<Incoming>> for Exchange {
+impl<S: Answering> Service<Request<Incoming>> for Exchange<S> {
     type Response = Response<Going>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response<Going>, Infallible>>;
@@ -56,13 +55,18 @@ impl Service<Request<Incoming>> for Exchange {
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(peer);
         }
-        exchange(self.gateway.clone(), self.router.clone(), self.link.run(), request)
+        exchange(self.gateway.clone(), self.service.clone(), self.link.run(), request)
             .map(Ok)
             .boxed()
     }
 }
 
-async fn exchange(gateway: Arc<Gateway>, router: Router, running: Running, request: Request<Incoming>) -> Response<Going> {
+async fn exchange<S: Answering>(
+    gateway: Arc<Gateway>,
+    service: S,
+    running: Running,
+    request: Request<Incoming>,
+) -> Response<Going> {
     let (coming_memory, going_memory) = (gateway.traffic.coming.clone(), gateway.traffic.going.clone());
     let patience = Patience::of(&gateway.config);
     let (sending, coming) = (Transfer::current(patience), Transfer::new(patience));
@@ -86,9 +90,10 @@ async fn exchange(gateway: Arc<Gateway>, router: Router, running: Running, reque
     };
     let again = (head.method == Method::GET && body.is_end_stream()).then(|| head.clone());
     let request = Request::from_parts(head, Body::new(Coming::new(body, coming)));
-    let Ok(response) = router.clone().oneshot(request).await;
+    let Ok(response) = service.clone().oneshot(request).await;
+    let response = response.map(Body::new);
     drop(reserved);
-    let fitted = fitted(&going_memory, response, again, router).await;
+    let fitted = fitted(&going_memory, response, again, service).await;
     drop(held);
     match fitted {
         Ok((response, reserved)) => response.map(|body| Going::new(body, &going_memory, reserved, &sending, running)),
@@ -103,11 +108,11 @@ async fn exchange(gateway: Arc<Gateway>, router: Router, running: Running, reque
 
 /// Reserves memory for an answer that is at hand. Nobody waits with one in hand: where there is no memory now, a read gives its answer up
 /// and makes it anew once there is, and anything else is given up for good.
-async fn fitted(
+async fn fitted<S: Answering>(
     half: &Arc<Half>,
     response: Response<Body>,
     again: Option<Parts>,
-    router: Router,
+    service: S,
 ) -> Result<(Response<Body>, Option<Reserved>), Exhausted> {
     let Some(bytes) = Going::needs(&response) else {
         return Ok((response, None));
@@ -118,7 +123,8 @@ async fn fitted(
     drop(response);
     let head = again.ok_or(Exhausted)?;
     let mut reserved = half.reserve(bytes).await?;
-    let Ok(response) = router.oneshot(Request::from_parts(head, Body::empty())).await;
+    let Ok(response) = service.oneshot(Request::from_parts(head, Body::empty())).await;
+    let response = response.map(Body::new);
     match Going::needs(&response) {
         None => Ok((response, None)),
         Some(now) if now > bytes => Err(Exhausted),
