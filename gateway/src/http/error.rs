@@ -181,7 +181,7 @@ impl From<RegistryError> for HttpError {
             E::ManifestUnknown(..) => (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
             E::BlobUnknown(..) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
             E::UploadUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
-            E::UploadBusy(_) => (StatusCode::CONFLICT, ErrorCode::BlobUploadInvalid),
+            E::UploadBusy(_) | E::BodyBroken(BodyError::TakenOver) => (StatusCode::CONFLICT, ErrorCode::BlobUploadInvalid),
             E::UploadRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid),
             E::UploadLength { .. } => (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
             E::BodyBroken(BodyError::TooSlow(_)) => (StatusCode::REQUEST_TIMEOUT, ErrorCode::BlobUploadInvalid),

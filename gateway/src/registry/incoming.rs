@@ -24,6 +24,9 @@ pub enum BodyError {
     /// Others wait for the memory that this body holds, and it came slower than theirs would.
     #[error("the gateway needs the memory for clients that send faster; repeat the request")]
     Pressed,
+    /// Another request goes on with the upload that this body belongs to.
+    #[error("another request goes on with this upload")]
+    TakenOver,
 }
 
 /// How many bytes are gathered before they are written, and the largest content that is written at one go. Four pieces of the storage

@@ -40,7 +40,7 @@ pub(super) fn reason(error: &RegistryError) -> Option<Reason> {
                 ..reason
             });
         }
-        E::BodyBroken(BodyError::Pressed)
+        E::BodyBroken(BodyError::Pressed | BodyError::TakenOver)
         | E::UploadUnknown(_)
         | E::UploadBusy(_)
         | E::UploadRange { .. }

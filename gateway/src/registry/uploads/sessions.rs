@@ -170,7 +170,7 @@ impl Held {
         let next = |(mut body, mut phase): (Body, watch::Receiver<Phase>)| async move {
             let next = tokio::select! {
                 biased;
-                _ = phase.wait_for(|phase| *phase == Phase::Cut) => Some(Err(taken_over())),
+                _ = phase.wait_for(|phase| *phase == Phase::Cut) => Some(Err(BodyError::TakenOver)),
                 next = body.next() => next,
             };
             next.map(|piece| (piece, (body, phase)))
@@ -183,10 +183,6 @@ impl Held {
     pub(super) fn received(&self) {
         self.slot.phase.send_replace(Phase::Working);
     }
-}
-
-fn taken_over() -> BodyError {
-    BodyError::Broken("another request goes on with this upload".to_owned())
 }
 
 impl Drop for Held {
