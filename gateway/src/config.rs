@@ -32,7 +32,7 @@ const DATA: &str = "portolan-data";
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}: {source}")]
+    #[error("cannot read the configuration {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -197,7 +197,8 @@ impl Config {
         })?;
         let config = if variables.is_empty() { file } else { variables.over(text)? };
         let config = config.with(overrides);
-        let problems = config.problems();
+        let mut problems = config.problems();
+        problems.sort_by_key(|problem| place::line(text, &problem.path));
         if problems.is_empty() {
             return Ok(config);
         }

@@ -23,7 +23,7 @@ pub(super) fn word(problem: &Problem, file: &Path, text: &str, variables: &Varia
 }
 
 /// Returns the line on which a text sets a key.
-fn line(text: &str, path: &[String]) -> Option<usize> {
+pub(super) fn line(text: &str, path: &[String]) -> Option<usize> {
     let table = DeTable::parse(text).ok()?;
     let (last, tables) = path.split_last()?;
     let mut table = table.get_ref();

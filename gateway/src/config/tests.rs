@@ -44,7 +44,10 @@ fn bad_files_are_refused_with_the_place_and_what_was_expected() {
         "[registry]\nmanifest_bytes_max = \"4 megs\"\n",
         &["line 2", "is not a size such as"],
     );
-    check("[registry]\nupload_idle_max = 5\n", &["line 2", "invalid type: integer"]);
+    check(
+        "[registry]\nupload_idle_max = 5\n",
+        &["line 2", "invalid type: integer", "expected a time such as \"500ms\""],
+    );
     check(
         "[registry]\nmissing_references = \"maybe\"\n",
         &["line 2", "`reject` or `accept`"],
@@ -121,8 +124,8 @@ fn values_that_cannot_be_used_are_refused_all_at_once_with_their_places() {
         .unwrap_err()
         .to_string();
     let expected = [
-        "portolan.toml:2: [http] connections_max: 0 is too little, the least is 16",
         "PORTOLAN_REGISTRY__PUSH_TAGS_MAX: [registry] push_tags_max: 0 is too little, the least is 1",
+        "portolan.toml:2: [http] connections_max: 0 is too little, the least is 16",
         "portolan.toml:5: [plugins.plugin.example.limits] memory_bytes_max: 5 GiB is too much, the most is 4 GiB",
     ];
     assert_eq!(error.lines().collect::<Vec<_>>(), expected);

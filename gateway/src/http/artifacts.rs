@@ -224,6 +224,10 @@ fn commands(
         Reference::Digest(_) => record.tags.first(),
     };
     let fill = |template: &str| {
+        // A reference of an OCI client has a host and no path before the repository.
+        if registry.contains('/') && template.contains("{registry}") {
+            return None;
+        }
         let filled = template
             .replace("{registry}", registry)
             .replace("{origin}", &origin)

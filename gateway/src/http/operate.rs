@@ -13,13 +13,15 @@ const STOPPING_RETRY_SECONDS: u32 = 5;
 
 /// `GET /`
 pub(super) fn root(call: &Call) -> Answer {
-    let line = |path, what| format!("{:<28}{what}\n", call.gateway.url(path));
-    let lines = [
-        line("/v2/", "the distribution API"),
-        line("/v2/_portolan/types", "the artifact types it knows"),
-        line("/v2/_portolan/plugins", "the plugins they come from"),
-        line("/v2/_portolan/openapi.json", "everything else"),
+    let paths = [
+        ("/v2/", "the distribution API"),
+        ("/v2/_portolan/types", "the artifact types it knows"),
+        ("/v2/_portolan/plugins", "the plugins they come from"),
+        ("/v2/_portolan/openapi.json", "everything else"),
     ];
+    let lines = paths.map(|(path, what)| (call.gateway.url(path), what));
+    let width = lines.iter().map(|(address, _)| address.len()).max().unwrap_or_default();
+    let lines = lines.map(|(address, what)| format!("{address:<width$}  {what}\n"));
     let text = format!("Portolan, an OCI registry gateway.\n\n{}", lines.concat());
     Ok(answer(200, "text/plain; charset=utf-8", text))
 }

@@ -69,10 +69,20 @@ impl PluginHost {
         for path in files {
             self.arrive(&path, &mut set).await;
         }
+        self.warn_of_unknown_names(&set);
         let word = set.word();
         self.replace(set);
         registry.plugins_changed(word).await?;
         Ok(())
+    }
+
+    /// Says where the configuration speaks of a plugin that is not there: most likely its name is mistyped.
+    fn warn_of_unknown_names(&self, set: &PluginSet) {
+        let there: Vec<&str> = set.names().collect();
+        for name in self.config.per_plugin.keys().filter(|name| !there.contains(&name.as_str())) {
+            let loaded = there.join(", ");
+            tracing::warn!(name, loaded, "[plugins.plugin] has settings for a plugin that is not there");
+        }
     }
 
     /// Takes one file through all steps.

@@ -57,6 +57,12 @@ impl PluginSet {
         self.idle.push(status);
     }
 
+    /// Returns the names of all plugins that were found, used or not.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let active = self.active.iter().map(|plugin| &*plugin.name);
+        active.chain(self.idle.iter().map(|status| status.name.as_str()))
+    }
+
     fn conflict(&self, plugin: &Plugin) -> Result<(), String> {
         let owner = |index: &usize| self.active.get(*index).map_or("", |owner| owner.file.as_str());
         if let Some(other) = self.active.iter().find(|other| other.name == plugin.name) {

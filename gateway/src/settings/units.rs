@@ -1,8 +1,11 @@
 //! Sizes and times as people write them: `"64 MiB"`, `"30s"`. For `#[serde(deserialize_with = ...)]`.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{
+    Deserializer,
+    de::{Error, Visitor},
+};
 
 /// The units of sizes with their factors, largest first: a size is shown in the first one that divides it.
 const SIZES: [(&str, u64); 7] = [
@@ -44,19 +47,30 @@ pub(crate) fn show_time(time: Duration) -> String {
     show(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), &TIMES, "")
 }
 
-fn read_size<E: Error>(text: &str) -> Result<u64, E> {
-    parse(text, &SIZES).ok_or_else(|| E::custom(format!("{text:?} is not a size such as \"64 MiB\" or \"10 GB\"")))
+/// Reads a text that carries a unit.
+struct WithUnit {
+    units: &'static [(&'static str, u64)],
+    expected: &'static str,
 }
 
-fn read_time<E: Error>(text: &str) -> Result<Duration, E> {
-    parse(text, &TIMES)
-        .map(Duration::from_millis)
-        .ok_or_else(|| E::custom(format!("{text:?} is not a time such as \"500ms\", \"30s\" or \"24h\"")))
+impl Visitor<'_> for WithUnit {
+    type Value = u64;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.expected)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
+        parse(text, self.units).ok_or_else(|| E::custom(format!("{text:?} is not {}", self.expected)))
+    }
 }
 
 /// Reads a size in bytes: a number and `B`, `KB`, `MB`, `GB` (powers of 1000), `KiB`, `MiB`, `GiB` (powers of 1024).
 pub(crate) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    read_size(&String::deserialize(deserializer)?)
+    deserializer.deserialize_str(WithUnit {
+        units: &SIZES,
+        expected: "a size such as \"64 MiB\" or \"10 GB\"",
+    })
 }
 
 /// Reads a size that may be left out.
@@ -66,7 +80,11 @@ pub(crate) fn optional_size<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 
 /// Reads a time: a number and `ms`, `s`, `m`, `h` or `d`.
 pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    read_time(&String::deserialize(deserializer)?)
+    let milliseconds = deserializer.deserialize_str(WithUnit {
+        units: &TIMES,
+        expected: "a time such as \"500ms\", \"30s\" or \"24h\"",
+    })?;
+    Ok(Duration::from_millis(milliseconds))
 }
 
 /// Reads a time that may be left out.

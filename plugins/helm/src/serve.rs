@@ -43,7 +43,7 @@ pub fn serve(request: &Request, response: &Response, catalog: &Catalog) -> Resul
     }
     let outcome = match (&route, method.as_str()) {
         (Route::Health, _) => answer::json(response, 200, &json!({ "healthy": true })).map_err(Failure::from),
-        (Route::Index { prefix }, _) => index(response, catalog, prefix),
+        (Route::Index { prefix }, _) => index(request, response, catalog, prefix),
         (Route::Download { segments }, _) => download(response, catalog, segments),
         (Route::Charts { prefix }, "POST") => receive::chart(request, response, catalog, prefix),
         (Route::Charts { prefix }, _) => charts(request, response, catalog, prefix),
@@ -55,11 +55,19 @@ pub fn serve(request: &Request, response: &Response, catalog: &Catalog) -> Resul
     outcome.or_else(|failure| answer::failure(response, failure))
 }
 
-fn index(response: &Response, catalog: &Catalog, prefix: &str) -> Result<(), Failure> {
+fn index(request: &Request, response: &Response, catalog: &Catalog, prefix: &str) -> Result<(), Failure> {
     let releases = listing::collect(catalog, prefix, Wanted::default())?;
+    let context = context_path(&request.origin());
     write(response, "application/x-yaml", |writer| {
-        writer.index(&releases, prefix, MOUNT);
+        writer.index(&releases, prefix, &context);
     })
+}
+
+/// Returns the path at which clients find this service: a proxy may serve the gateway below one of its own.
+fn context_path(origin: &str) -> String {
+    let registry = origin.split_once("://").map_or(origin, |(_, registry)| registry);
+    let before = registry.find('/').and_then(|at| registry.get(at..)).unwrap_or_default();
+    format!("{before}/{MOUNT}")
 }
 
 fn charts(request: &Request, response: &Response, catalog: &Catalog, prefix: &str) -> Result<(), Failure> {

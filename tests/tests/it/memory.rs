@@ -88,12 +88,7 @@ async fn manifests_that_do_not_come_make_room_for_those_that_do() {
     let mut manifest = gateway.get("/v2/a/manifests/v1").await.expect(200).text();
     manifest.push_str(&" ".repeat(8_000));
     let pushed = gateway
-        .send(
-            "PUT",
-            "/v2/a/manifests/v3",
-            &[("content-type", MANIFEST)],
-            manifest,
-        )
+        .send("PUT", "/v2/a/manifests/v3", &[("content-type", MANIFEST)], manifest)
         .await
         .expect(201);
     assert_ne!(pushed.header("docker-content-digest"), image);

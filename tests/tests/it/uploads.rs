@@ -315,7 +315,7 @@ async fn a_chunk_that_says_where_it_goes_on_takes_over_from_a_stalled_one() {
         assert_eq!(answer.expect(202).header("range"), "0-3");
     };
     let (stalled, ()) = tokio::join!(stalled, next);
-    stalled.expect_error(400, "BLOB_UPLOAD_INVALID", "another request goes on with this upload");
+    stalled.expect_error(409, "BLOB_UPLOAD_INVALID", "another request goes on with this upload");
     drop(sender);
     assert_eq!(gateway.get(&location).await.expect(204).header("range"), "0-3");
 }

@@ -264,8 +264,8 @@ async fn commands_and_services_follow_the_path_of_the_origin() {
     let artifact = Artifact::everything();
     let _ = artifact.push(&gateway, "team/thing", "v1").await.expect(201);
     let shown = shown(&gateway, "team/thing", "v1").await;
-    let command = "oras pull example.org/tools/registry/team/thing:v1";
-    assert_eq!(shown["commands"][0]["command"], command);
+    // A reference of an OCI client has no path before the repository: such a command could not work.
+    assert_eq!(shown["commands"], json!([]));
     let url = format!(
         "/tools/registry/v2/team/thing/_portolan/artifacts/{}/views/text",
         artifact.digest()

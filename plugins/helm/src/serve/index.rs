@@ -47,9 +47,9 @@ impl<W: FnMut(&[u8])> Writer<W> {
     ///
     /// It is JSON, which clients read many times faster than YAML, and it has only keys that all of them know. It says nothing of now:
     /// the same charts always give the same bytes. The context path tells upload clients where the API begins.
-    pub fn index(&mut self, releases: &[Release], prefix: &str, mount: &str) {
+    pub fn index(&mut self, releases: &[Release], prefix: &str, context_path: &str) {
         self.push("{\"apiVersion\":\"v1\",\"serverInfo\":{\"contextPath\":");
-        self.string(&format!("/{mount}"));
+        self.string(context_path);
         self.push("},\"generated\":");
         self.string(newest(releases));
         self.push(",\"entries\":");
@@ -153,7 +153,7 @@ mod tests {
             release("team/web", "web", "1.1.0", "2024-01-01T00:00:00Z"),
             release("other/web", "web", "1.1.0", ""),
         ];
-        let index: Value = serde_json::from_str(&written(|writer| writer.index(&releases, "", "helm"))).unwrap();
+        let index: Value = serde_json::from_str(&written(|writer| writer.index(&releases, "", "/helm"))).unwrap();
         let expected = json!({
             "apiVersion": "v1",
             "serverInfo": { "contextPath": "/helm" },
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_empty_index_is_one_too() {
-        let text = written(|writer| writer.index(&[], "team", "helm"));
+        let text = written(|writer| writer.index(&[], "team", "/helm"));
         let expected = "{\"apiVersion\":\"v1\",\"serverInfo\":{\"contextPath\":\"/helm\"},\"generated\":\"0001-01-01T00:00:00Z\",\"entries\":{}}\n";
         assert_eq!(text, expected);
     }
