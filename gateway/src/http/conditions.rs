@@ -49,6 +49,11 @@ impl Conditions {
         }
     }
 
+    /// Says whether the request makes anything a condition.
+    pub(super) fn are_any(&self) -> bool {
+        self.matches.is_some() || self.none_match.is_some()
+    }
+
     /// Says for a read whether the client has what there is already.
     ///
     /// # Errors

@@ -77,6 +77,14 @@ pub(super) fn parse(path: &str) -> Result<Route, RouteError> {
 /// Decodes one segment once. What would name another path afterwards is refused.
 fn decode(segment: &str) -> Result<Cow<'_, str>, RouteError> {
     let refuse = || RouteError::Segment(segment.chars().take(80).collect());
+    if !segment.contains('%') {
+        // Most paths have nothing to decode, and nothing in a segment divides it.
+        return match segment {
+            "." | ".." => Err(refuse()),
+            _ if segment.bytes().any(|byte| matches!(byte, b'\\' | 0)) => Err(refuse()),
+            _ => Ok(Cow::Borrowed(segment)),
+        };
+    }
     let decoded = percent_encoding::percent_decode_str(segment)
         .decode_utf8()
         .map_err(|_| refuse())?;

@@ -63,7 +63,10 @@ impl FromStr for MediaType {
     fn from_str(text: &str) -> Result<Self, String> {
         let essence = text.split(';').next().unwrap_or_default().trim();
         // RFC 6838, section 4.2; `*` and the like never occur in a type that names content.
-        let name = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
+        let good = |byte: u8| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'#' | b'$' | b'&' | b'-' | b'^' | b'_' | b'.' | b'+')
+        };
+        let name = |part: &str| !part.is_empty() && part.bytes().all(good);
         let good =
             essence.len() <= MEDIA_TYPE_BYTES_MAX && essence.split_once('/').is_some_and(|(kind, rest)| name(kind) && name(rest));
         if good {

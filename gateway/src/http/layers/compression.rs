@@ -27,7 +27,8 @@ pub(in crate::http) struct Whole(pub(in crate::http) u64);
 
 /// Remembers how large an answer is that may be compressed.
 pub(super) fn measured<B: HttpBody>(mut answer: Response<B>) -> Response<B> {
-    if let Some(bytes) = answer.body().size_hint().exact() {
+    let marked = answer.extensions().get::<OwnJson>().is_some();
+    if let Some(bytes) = answer.body().size_hint().exact().filter(|_| marked) {
         answer.extensions_mut().insert(Whole(bytes));
     }
     answer

@@ -20,14 +20,14 @@ const ID_BYTES_MAX: usize = 64;
 /// Makes ids: a word that each run of the gateway draws anew, and a number.
 #[derive(Clone)]
 pub(super) struct Ids {
-    run: u64,
+    run: Arc<str>,
     next: Arc<AtomicU64>,
 }
 
 impl Ids {
     pub(super) fn new() -> Self {
         Self {
-            run: uuid::Uuid::new_v4().as_u64_pair().0,
+            run: format!("{:016x}-", uuid::Uuid::new_v4().as_u64_pair().0).into(),
             next: Arc::default(),
         }
     }
@@ -36,7 +36,7 @@ impl Ids {
 impl MakeRequestId for Ids {
     fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = HeaderValue::try_from(format!("{:016x}-{number:x}", self.run)).expect("digits and a dash are a header value");
+        let id = HeaderValue::try_from(format!("{}{number:x}", self.run)).expect("digits and a dash are a header value");
         Some(RequestId::new(id))
     }
 }

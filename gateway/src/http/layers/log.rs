@@ -46,7 +46,7 @@ where
         let begin = Instant::now();
         let (method, uri, id) = (request.method().clone(), request.uri().clone(), ids::id(&request));
         // An id is letters, digits and dashes, whoever chose it.
-        let span = tracing::error_span!("answering", id = id.to_str().unwrap_or_default());
+        let span = tracing::error_span!("answering", id = %id.to_str().unwrap_or_default());
         let answering = span.in_scope(|| self.0.call(request)).instrument(span);
         Box::pin(async move {
             let response = answering.await?;

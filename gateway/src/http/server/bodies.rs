@@ -171,14 +171,20 @@ impl Small {
     }
 
     fn poll_frame(&mut self, body: &mut Body, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
-        // There is room. Until the body has something, the client is not who is waited for.
-        self.transfer.passed(0);
-        let frame = ready!(Pin::new(body).poll_frame(context));
-        if let Some(Ok(frame)) = &frame {
-            self.transfer.passed(frame.data_ref().map_or(0, Bytes::len));
-            self.transfer.waits();
+        // There is room.
+        match Pin::new(body).poll_frame(context) {
+            // Until the body has something, the client is not who is waited for.
+            Poll::Pending => {
+                self.transfer.passed(0);
+                Poll::Pending
+            }
+            Poll::Ready(frame) => {
+                if let Some(Ok(frame)) = &frame {
+                    self.transfer.took(frame.data_ref().map_or(0, Bytes::len));
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 }
 

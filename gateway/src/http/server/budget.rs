@@ -69,6 +69,11 @@ impl Half {
         u64::from(self.units_max).saturating_sub(free) * UNIT_BYTES
     }
 
+    /// Says whether less than half of the memory is free.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.units.available_permits() < self.units_max as usize / 2
+    }
+
     /// Returns how many transfers had to make room so far.
     pub(super) fn pressed(&self) -> u64 {
         self.pressed.load(Ordering::Relaxed)

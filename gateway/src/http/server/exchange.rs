@@ -1,6 +1,6 @@
 //! One request and its answer, with the memory that both need.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, future::poll_fn, sync::Arc};
 
 use axum::{
     body::{Body, HttpBody},
@@ -9,11 +9,10 @@ use axum::{
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use hyper::{body::Incoming, service::Service};
-use tower::ServiceExt;
 
 use super::{
     bodies::{Coming, Going, SMALL_BYTES_MAX},
-    budget::{Exhausted, Half, Reserved},
+    budget::{Exhausted, Half, Holding, Reserved},
     link::{Link, Running},
     pace::Patience,
     transfer::Transfer,
@@ -55,32 +54,69 @@ impl<S: Answering> Service<Request<Incoming>> for Exchange<S> {
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(peer);
         }
-        exchange(self.gateway.clone(), self.service.clone(), self.link.run(), request)
-            .map(Ok)
-            .boxed()
+        exchange(self.gateway.clone(), self.service.clone(), self.link.run(), request).boxed()
     }
 }
 
 async fn exchange<S: Answering>(
     gateway: Arc<Gateway>,
-    service: S,
+    mut service: S,
     running: Running,
     request: Request<Incoming>,
-) -> Response<Going> {
-    let (coming_memory, going_memory) = (gateway.traffic.coming.clone(), gateway.traffic.going.clone());
-    let patience = Patience::of(&gateway.config);
-    let (sending, coming) = (Transfer::current(patience), Transfer::new(patience));
-    let (mut head, body) = request.into_parts();
+) -> Result<Response<Going>, Infallible> {
+    let going_memory = gateway.traffic.going.clone();
+    let sending = Transfer::current(Patience::of(&gateway.config));
+    let (head, body) = request.into_parts();
+    // Where there is much room it does not run out while one answer is made.
+    let repeatable = going_memory.is_scarce() && head.method == Method::GET && body.is_end_stream();
+    let again = repeatable.then(|| head.clone());
+    // Most requests have no body and a small head: nothing is reserved for them, and what that takes is put aside.
+    let (request, admitted) = if body.is_end_stream() && head_bytes(&head) <= SMALL_BYTES_MAX {
+        (Request::from_parts(head, Body::empty()), None)
+    } else {
+        let (request, admitted) = admit(&gateway, head, body).boxed().await;
+        (request, Some(admitted))
+    };
+    let mut response = answered(&mut service, request).await;
+    let held = admitted.and_then(|admitted| admitted.head);
+    let mut reserved = None;
+    if let Some(bytes) = Going::needs(&response) {
+        reserved = going_memory.try_reserve(bytes);
+        if reserved.is_none() {
+            drop(response);
+            match anew(&going_memory, bytes, again, service).boxed().await {
+                Ok(made) => (response, reserved) = made,
+                Err(Exhausted) => {
+                    tracing::warn!("an answer was given up: no memory for it became free in time");
+                    response = exhausted().into_response();
+                }
+            }
+        }
+    }
+    drop(held);
+    Ok(response.map(|body| Going::new(body, &going_memory, reserved, &sending, running)))
+}
+
+/// What a request holds of the memory for what comes in: for its body until it is answered, for a large head until there is room for its
+/// answer.
+struct Admitted {
+    head: Option<Reserved>,
+    _body: Option<(Reserved, Holding)>,
+}
+
+/// Reserves what a request needs before anything of its body is read. One that finds no room is marked, and refused by a layer.
+async fn admit(gateway: &Gateway, mut head: Parts, body: Incoming) -> (Request<Body>, Admitted) {
+    let memory = &gateway.traffic.coming;
+    let coming = Transfer::new(Patience::of(&gateway.config));
     // A large head is there already: without room for it there is none to answer it.
     let large_head = Some(head_bytes(&head)).filter(|bytes| *bytes > SMALL_BYTES_MAX);
-    let held = large_head.map(|bytes| coming_memory.try_reserve(bytes));
-    if let Some(None) = held {
+    let for_head = large_head.map(|bytes| memory.try_reserve(bytes));
+    if let Some(None) = for_head {
         head.extensions.insert(Exhausted);
     }
-    // Nothing of a body is read before there is room for what its handler holds of it.
-    let reserved = match needs(&head.method, &body, gateway.registry.config().manifest_bytes_max) {
-        Some(bytes) => match coming_memory.reserve(bytes).await {
-            Ok(reserved) => Some((reserved, coming_memory.hold(coming.clone()))),
+    let for_body = match needs(&head.method, &body, gateway.registry.config().manifest_bytes_max) {
+        Some(bytes) => match memory.reserve(bytes).await {
+            Ok(reserved) => Some((reserved, memory.hold(coming.clone()))),
             Err(Exhausted) => {
                 head.extensions.insert(Exhausted);
                 None
@@ -88,43 +124,30 @@ async fn exchange<S: Answering>(
         },
         None => None,
     };
-    let again = (head.method == Method::GET && body.is_end_stream()).then(|| head.clone());
-    let request = Request::from_parts(head, Body::new(Coming::new(body, coming)));
-    let Ok(response) = service.clone().oneshot(request).await;
-    let response = response.map(Body::new);
-    drop(reserved);
-    let fitted = fitted(&going_memory, response, again, service).await;
-    drop(held);
-    match fitted {
-        Ok((response, reserved)) => response.map(|body| Going::new(body, &going_memory, reserved, &sending, running)),
-        Err(Exhausted) => {
-            tracing::warn!("an answer was given up: no memory for it became free in time");
-            exhausted()
-                .into_response()
-                .map(|body| Going::new(body, &going_memory, None, &sending, running))
-        }
-    }
+    let admitted = Admitted {
+        head: for_head.flatten(),
+        _body: for_body,
+    };
+    (Request::from_parts(head, Body::new(Coming::new(body, coming))), admitted)
 }
 
-/// Reserves memory for an answer that is at hand. Nobody waits with one in hand: where there is no memory now, a read gives its answer up
-/// and makes it anew once there is, and anything else is given up for good.
-async fn fitted<S: Answering>(
+async fn answered<S: Answering>(service: &mut S, request: Request<Body>) -> Response<Body> {
+    let Ok(()) = poll_fn(|context| service.poll_ready(context)).await;
+    let Ok(response) = service.call(request).await;
+    response.map(Body::new)
+}
+
+/// Makes an answer anew once there is memory for it. Nobody waits for memory with an answer in hand: where there is none at once, a read
+/// gives its answer up, and anything else is given up for good.
+async fn anew<S: Answering>(
     half: &Arc<Half>,
-    response: Response<Body>,
+    bytes: u64,
     again: Option<Parts>,
-    service: S,
+    mut service: S,
 ) -> Result<(Response<Body>, Option<Reserved>), Exhausted> {
-    let Some(bytes) = Going::needs(&response) else {
-        return Ok((response, None));
-    };
-    if let Some(reserved) = half.try_reserve(bytes) {
-        return Ok((response, Some(reserved)));
-    }
-    drop(response);
     let head = again.ok_or(Exhausted)?;
     let mut reserved = half.reserve(bytes).await?;
-    let Ok(response) = service.oneshot(Request::from_parts(head, Body::empty())).await;
-    let response = response.map(Body::new);
+    let response = answered(&mut service, Request::from_parts(head, Body::empty())).await;
     match Going::needs(&response) {
         None => Ok((response, None)),
         Some(now) if now > bytes => Err(Exhausted),

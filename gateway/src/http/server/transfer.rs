@@ -78,6 +78,13 @@ impl Transfer {
         self.pace().passed(Instant::now(), bytes as u64);
     }
 
+    /// The other side did its part, and it is its turn again.
+    pub(super) fn took(&self, bytes: usize) {
+        let (now, mut pace) = (Instant::now(), self.pace());
+        pace.passed(now, bytes as u64);
+        pace.waits(now);
+    }
+
     /// Returns how slow the transfer is, where it is: see [`Pace::slowness`].
     pub(super) fn slowness(&self, now: Instant, age: Duration, rate: u64) -> Option<Duration> {
         self.pace().slowness(now, age, rate)
