@@ -25,6 +25,8 @@ use crate::{oci::Digest, registry::CodeHashes};
 pub const COMPILE_ARGUMENT: &str = "__compile";
 /// The largest machine code in bytes.
 const CODE_BYTES_MAX: u64 = 512 << 20;
+/// What a child says whose memory ends: at an allocation, or at a thread that there is no stack for (`EAGAIN`).
+const NO_MEMORY: [&str; 2] = ["out of memory", "Resource temporarily unavailable"];
 /// The longest message of the child that is looked at.
 const MESSAGE_BYTES_MAX: u64 = 2_000;
 
@@ -193,7 +195,7 @@ impl CompileLimits {
     fn told(&self, status: ExitStatus, message: &str) -> String {
         let how = match status.signal() {
             Some(signal) => format!("the compiler was ended by signal {signal}"),
-            None if message.contains("out of memory") => "the compiler ran out of memory".to_owned(),
+            None if NO_MEMORY.iter().any(|said| message.contains(said)) => "the compiler ran out of memory".to_owned(),
             None => return format!("it cannot be compiled: {}", message.trim()),
         };
         let limit = self.memory_bytes_max;
