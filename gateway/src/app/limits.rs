@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::{config::Config, http, metadata, plugin_host, storage};
 
 /// Descriptors that are left for everything that is no connection: one for each thread that may wait for a disk, of which the runtime has at
-/// most 512, and some for the database, the log, the listener and plugins.
+/// most 512, and some for the database, the log, the listener, plugins, and content that stays open.
 const DESCRIPTORS_RESERVED: u64 = 512 + 128;
 
 /// Allows this process as many descriptors as it may have. Returns how many that are.

@@ -12,6 +12,7 @@ mod crash;
 mod disk;
 mod files;
 mod folders;
+mod opened;
 #[cfg(test)]
 mod pairs;
 mod read;
@@ -166,7 +167,7 @@ impl Storage for FsStorage {
     }
 
     async fn read_at(&self, digest: &Digest, range: Range<u64>) -> Result<Bytes, StorageError> {
-        read::at(digest, &self.files.open_blob(digest)?, range)
+        read::at(digest, &*self.files.open_blob(digest)?, range)
     }
 
     async fn delete(&self, digest: &Digest) -> Result<(), StorageError> {
@@ -179,7 +180,7 @@ impl Storage for FsStorage {
 mod tests {
     use futures_util::StreamExt;
 
-    use super::*;
+    use super::{opened::FILES_MAX, *};
     use crate::storage::{PIECE_BYTES_MAX, suite};
 
     #[tokio::test]
@@ -198,31 +199,38 @@ mod tests {
         }
     }
 
-    /// Returns how many descriptors of this process lead to a file.
-    fn descriptors(path: &Path) -> usize {
+    /// Returns how many descriptors of this process lead to files in a folder.
+    fn descriptors(folder: &Path) -> usize {
         let open = std::fs::read_dir("/proc/self/fd").unwrap();
-        open.filter(|entry| std::fs::read_link(entry.as_ref().unwrap().path()).is_ok_and(|target| target == path))
+        open.filter(|entry| std::fs::read_link(entry.as_ref().unwrap().path()).is_ok_and(|target| target.starts_with(folder)))
             .count()
     }
 
     #[tokio::test]
-    async fn a_stream_holds_no_descriptor_between_its_pieces() {
+    async fn streams_hold_no_descriptors_between_their_pieces() {
         let folder = tempfile::tempdir().unwrap();
         let storage = FsStorage::open(folder.path()).unwrap();
-        let content: Bytes = (0..3 * PIECE_BYTES_MAX).map(|at| (at >> 3) as u8).collect();
-        let digest = Digest::sha256(&content);
-        storage.put(&digest, vec![content.clone()]).await.unwrap();
-        let hex = digest.hex();
-        let path = folder.path().join("blobs/sha256").join(&hex[..2]).join(hex);
-        assert!(path.exists());
-        let mut stream = storage.read(&digest, 0..content.len() as u64).await.unwrap();
-        assert_eq!(descriptors(&path), 0);
-        let mut read = stream.next().await.unwrap().unwrap().to_vec();
-        assert_eq!(descriptors(&path), 0);
-        while let Some(piece) = stream.next().await {
-            read.extend_from_slice(&piece.unwrap());
+        let mut streams = Vec::new();
+        for number in 0..3 * FILES_MAX {
+            let content: Bytes = (0..PIECE_BYTES_MAX + 1).map(|at| (at >> 3) as u8 ^ number as u8).collect();
+            let digest = Digest::sha256(&content);
+            storage.put(&digest, vec![content.clone()]).await.unwrap();
+            let stream = storage.read(&digest, 0..content.len() as u64).await.unwrap();
+            streams.push((stream, content));
         }
-        assert!(read == content);
+        assert_eq!(descriptors(folder.path()), 0);
+        let mut read = Vec::new();
+        for (stream, _) in &mut streams {
+            read.push(stream.next().await.unwrap().unwrap().to_vec());
+        }
+        // What stays open is not the streams'.
+        assert_eq!(descriptors(folder.path()), FILES_MAX);
+        for ((stream, content), mut read) in streams.iter_mut().zip(read) {
+            while let Some(piece) = stream.next().await {
+                read.extend_from_slice(&piece.unwrap());
+            }
+            assert!(read == *content);
+        }
     }
 
     #[tokio::test]

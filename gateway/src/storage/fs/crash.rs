@@ -1,6 +1,6 @@
 //! What is acknowledged survives a crash: the order of the operations, and what every crash leaves.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 use bytes::Bytes;
 
@@ -165,9 +165,9 @@ impl Run {
 }
 
 fn content_of(files: &Files, content: &[u8]) -> Option<Vec<u8>> {
-    let mut file = files.open_blob(&Digest::sha256(content)).ok()?;
-    let mut found = Vec::new();
-    std::io::Read::read_to_end(&mut file, &mut found).unwrap();
+    let file = files.open_blob(&Digest::sha256(content)).ok()?;
+    let mut found = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+    file.read_exact_at(&mut found, 0).unwrap();
     Some(found)
 }
 

@@ -14,6 +14,7 @@ use super::{
     disk::Disk,
     failed,
     folders::{Folders, parent},
+    opened::Opened,
     tokens::Tokens,
 };
 use crate::{oci::Digest, storage::StorageError};
@@ -26,6 +27,7 @@ pub(super) struct Files {
     root: PathBuf,
     folders: Folders,
     tokens: Tokens,
+    opened: Opened,
     disk: Arc<dyn Disk>,
 }
 
@@ -41,6 +43,7 @@ impl Files {
             root: root.to_owned(),
             folders: Folders::default(),
             tokens: Tokens::default(),
+            opened: Opened::default(),
             disk,
         };
         for path in [
@@ -182,6 +185,7 @@ impl Files {
         let to = self.blob(digest);
         self.folders.create(&*self.disk, parent(&to))?;
         self.disk.rename(from, &to)?;
+        self.opened.forget(digest);
         self.disk.sync_folder(parent(&to))
     }
 
@@ -232,17 +236,21 @@ impl Files {
     }
 
     /// Opens some content for reading.
-    pub(super) fn open_blob(&self, digest: &Digest) -> Result<File, StorageError> {
-        File::open(self.blob(digest)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => StorageError::Absent(digest.clone()),
-            _ => failed(format!("opening {digest}"), error),
-        })
+    pub(super) fn open_blob(&self, digest: &Digest) -> Result<Arc<File>, StorageError> {
+        let open = || {
+            File::open(self.blob(digest)).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => StorageError::Absent(digest.clone()),
+                _ => failed(format!("opening {digest}"), error),
+            })
+        };
+        self.opened.get(digest, open)
     }
 
     /// Removes some content. That need not be durable: what comes back after a crash is content without links.
     pub(super) fn delete(&self, digest: &Digest) -> Result<(), StorageError> {
-        self.remove(&self.blob(digest))
-            .map_err(|error| failed(format!("deleting {digest}"), error))
+        let removed = self.remove(&self.blob(digest));
+        self.opened.forget(digest);
+        removed.map_err(|error| failed(format!("deleting {digest}"), error))
     }
 
     /// Returns how many operations wait for another one on the same upload.

@@ -4,7 +4,7 @@
 //! disk does a read move to a thread that may wait.
 //!
 //! A stream holds no descriptor between its pieces: who does not read on holds none, however many they are. Content never changes, so the
-//! next piece is found under the same name; opening a file that is known to the kernel costs little beside copying a piece.
+//! next piece is found under the same name, mostly in a file that is open still.
 
 use std::{
     fmt::Display,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How many buffers are kept for the next piece: what a few pulls have on their way at once, 8 MiB.
-const BUFFERS_MAX: usize = 32;
+const BUFFERS_MAX: usize = 16;
 /// How much memory buffers take in bytes that are kept.
 pub(super) const BUFFERS_BYTES_MAX: u64 = (BUFFERS_MAX * PIECE_BYTES_MAX) as u64;
 
