@@ -13,6 +13,7 @@ mod entry;
 mod job;
 mod read;
 mod readers;
+mod recent;
 mod record;
 mod reserve;
 mod schema;
@@ -31,14 +32,14 @@ pub use record::{
     ReferenceRecord, ReferrerRecord, Related, Stamp, UnfinishedUpload, UnfinishedUploads, UploadProgress, UploadRecord,
 };
 
-use self::{checkpoints::Checkpoints, readers::Readers, reserve::Reserve, schema::Location, writer::Writer};
+use self::{checkpoints::Checkpoints, readers::Readers, recent::Recent, reserve::Reserve, schema::Location, writer::Writer};
 
 /// What SQLite says where the index of the log cannot grow.
 const SHARED_MEMORY_FULL: i32 = rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 /// How much memory the database keeps pages in, in bytes: 16 MiB (`cache_size`) for each of at most 16 readers, the writer, and who copies its
-/// log back.
-pub const MEMORY_BYTES_MAX: u64 = (16 + 2) * (16 << 20);
+/// log back; and manifests that were read a moment ago.
+pub const MEMORY_BYTES_MAX: u64 = (16 + 2) * (16 << 20) + recent::BYTES_MAX;
 
 /// The metadata of a registry. Cheap to clone; when the last clone is dropped, the database is closed.
 #[derive(Clone)]
@@ -47,6 +48,7 @@ pub struct Metadata(Arc<Shared>);
 struct Shared {
     // Fields are dropped in this order: who closes the database last writes its log back, and readers cannot.
     readers: Readers,
+    recent: Arc<Recent>,
     writer: Writer,
     reserve: Arc<Reserve>,
 }
@@ -61,10 +63,12 @@ impl Metadata {
         let connection = location.writer()?;
         let readers = Readers::open(&location)?;
         let checkpoints = Checkpoints::start(location.checkpointer()?).map_err(|error| location.unusable(error))?;
-        let reserve = Arc::new(Reserve::keep(folder));
-        let writer = Writer::start(connection, checkpoints, reserve.clone()).map_err(|error| location.unusable(error))?;
+        let (reserve, recent) = (Arc::new(Reserve::keep(folder)), Arc::new(Recent::new()));
+        let writer =
+            Writer::start(connection, checkpoints, reserve.clone(), recent.clone()).map_err(|error| location.unusable(error))?;
         Ok(Self(Arc::new(Shared {
             readers,
+            recent,
             writer,
             reserve,
         })))
@@ -93,6 +97,10 @@ impl Metadata {
 
     fn readers(&self) -> &Readers {
         &self.0.readers
+    }
+
+    fn recent(&self) -> &Recent {
+        &self.0.recent
     }
 }
 

@@ -125,8 +125,8 @@ impl<'a> Writing<'a> {
     /// Moves the revisions of everything that changed, by one for each change: how commands share a transaction does not show.
     ///
     /// The revision of a prefix moves by as much as those of the repositories under it together. What somebody may see of a prefix is told
-    /// by a difference, which must not move with what they may not.
-    pub(super) fn move_revisions(&mut self) -> rusqlite::Result<()> {
+    /// by a difference, which must not move with what they may not. Returns the repositories.
+    pub(super) fn move_revisions(&mut self) -> rusqlite::Result<Vec<Repository>> {
         let changed = std::mem::take(&mut self.changed);
         let mut moves = HashMap::<&str, i64>::new();
         for prefix in changed.iter().flat_map(Repository::prefixes) {
@@ -135,7 +135,7 @@ impl<'a> Writing<'a> {
         for (prefix, by) in moves {
             self.execute(MOVE_REVISION, params![prefix, by])?;
         }
-        Ok(())
+        Ok(changed)
     }
 
     fn run(&mut self, command: Command) -> Result<Applied, Abort> {

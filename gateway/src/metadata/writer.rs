@@ -15,6 +15,7 @@ use super::{
     Applied, Command, MetadataError,
     apply::{Abort, Writing},
     checkpoints::Checkpoints,
+    recent::Recent,
     reserve::Reserve,
 };
 
@@ -43,11 +44,21 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, checkpoints: Checkpoints, reserve: Arc<Reserve>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        checkpoints: Checkpoints,
+        reserve: Arc<Reserve>,
+        recent: Arc<Recent>,
+    ) -> std::io::Result<Self> {
         let (requests, waiting) = mpsc::channel(WAITING_MAX);
+        let database = Database {
+            connection,
+            reserve,
+            recent,
+        };
         let thread = std::thread::Builder::new()
             .name("metadata".into())
-            .spawn(move || run(&connection, waiting, checkpoints, &reserve))?;
+            .spawn(move || run(&database, waiting, checkpoints))?;
         Ok(Self {
             requests: Some(requests),
             thread: Mutex::new(Some(thread)),
@@ -78,12 +89,19 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, mut waiting: mpsc::Receiver<Request>, mut checkpoints: Checkpoints, reserve: &Reserve) {
+/// What the thread writes to, and who has to know of it.
+struct Database {
+    connection: Connection,
+    reserve: Arc<Reserve>,
+    recent: Arc<Recent>,
+}
+
+fn run(database: &Database, mut waiting: mpsc::Receiver<Request>, mut checkpoints: Checkpoints) {
     let mut requests = Vec::with_capacity(BATCH_MAX);
     while waiting.blocking_recv_many(&mut requests, BATCH_MAX) > 0 {
         let count = requests.len();
         let (commands, callers): (Vec<_>, Vec<_>) = requests.drain(..).map(|request| (request.command, request.answer)).unzip();
-        for (caller, answer) in callers.into_iter().zip(apply_in_space(connection, reserve, commands)) {
+        for (caller, answer) in callers.into_iter().zip(database.apply_in_space(commands)) {
             // Who went away is not told; the command is done nevertheless.
             drop(caller.send(answer));
         }
@@ -91,40 +109,82 @@ fn run(connection: &Connection, mut waiting: mpsc::Receiver<Request>, mut checkp
     }
 }
 
-/// Applies commands as far as there is space for them: those that make nothing larger also where the disk is full.
-fn apply_in_space(connection: &Connection, reserve: &Reserve, commands: Vec<Command>) -> Vec<Answer> {
-    let grows = reserve.restore();
-    let freeing: Vec<_> = commands
-        .iter()
-        .map(|command| command.frees().then(|| command.clone()))
-        .collect();
-    let mut answers = match grows {
-        true => apply_batch(connection, commands),
-        false => commands.iter().map(|_| Err(MetadataError::Full)).collect(),
-    };
-    let full = |answer: &Answer| matches!(answer, Err(MetadataError::Full));
-    let (places, commands): (Vec<_>, Vec<_>) = freeing
-        .into_iter()
-        .enumerate()
-        .filter(|(place, _)| answers.get(*place).is_some_and(full))
-        .filter_map(|(place, command)| Some((place, command?)))
-        .unzip();
-    if commands.is_empty() {
-        return answers;
+impl Database {
+    /// Applies commands as far as there is space for them: those that make nothing larger also where the disk is full.
+    fn apply_in_space(&self, commands: Vec<Command>) -> Vec<Answer> {
+        let grows = self.reserve.restore();
+        let freeing: Vec<_> = commands
+            .iter()
+            .map(|command| command.frees().then(|| command.clone()))
+            .collect();
+        let mut answers = match grows {
+            true => self.apply_batch(commands),
+            false => commands.iter().map(|_| Err(MetadataError::Full)).collect(),
+        };
+        let full = |answer: &Answer| matches!(answer, Err(MetadataError::Full));
+        let (places, commands): (Vec<_>, Vec<_>) = freeing
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| answers.get(*place).is_some_and(full))
+            .filter_map(|(place, command)| Some((place, command?)))
+            .unzip();
+        if commands.is_empty() {
+            return answers;
+        }
+        self.reserve.give_up();
+        let mut again = self.apply_batch(commands.clone());
+        if again.iter().any(full) {
+            // What the log holds may have its place in the database, and the log can begin anew.
+            empty_log(&self.connection);
+            again = self.apply_batch(commands);
+        }
+        for (place, answer) in places.into_iter().zip(again) {
+            if let Some(waiting) = answers.get_mut(place) {
+                *waiting = answer;
+            }
+        }
+        answers
     }
-    reserve.give_up();
-    let mut again = apply_batch(connection, commands.clone());
-    if again.iter().any(full) {
-        // What the log holds may have its place in the database, and the log can begin anew.
-        empty_log(connection);
-        again = apply_batch(connection, commands);
-    }
-    for (place, answer) in places.into_iter().zip(again) {
-        if let Some(waiting) = answers.get_mut(place) {
-            *waiting = answer;
+
+    /// Applies commands in one transaction and returns the answer to each, in their order.
+    fn apply_batch(&self, commands: Vec<Command>) -> Vec<Answer> {
+        let count = commands.len();
+        match self.try_batch(commands) {
+            Ok(applied) => applied
+                .into_iter()
+                .map(|answer| answer.map_err(MetadataError::from))
+                .collect(),
+            Err(error) => {
+                if !self.connection.is_autocommit()
+                    && let Err(error) = execute(&self.connection, ROLLBACK)
+                {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a transaction could not be rolled back"
+                    );
+                }
+                // All of them failed for one reason.
+                let error = Arc::new(error);
+                (0..count)
+                    .map(|_| Err(MetadataError::database("committing", error.clone())))
+                    .collect()
+            }
         }
     }
-    answers
+
+    /// Applies commands in one transaction, refused ones without effect. An error means that nothing was committed.
+    fn try_batch(&self, commands: Vec<Command>) -> rusqlite::Result<Vec<Result<Applied, Abort>>> {
+        execute(&self.connection, BEGIN)?;
+        let mut writing = Writing::new(&self.connection);
+        let mut answers = Vec::with_capacity(commands.len());
+        for command in commands {
+            answers.push(writing.apply(command)?);
+        }
+        let changed = writing.move_revisions()?;
+        let _changing = self.recent.changing(changed.iter());
+        execute(&self.connection, COMMIT)?;
+        Ok(answers)
+    }
 }
 
 fn empty_log(connection: &Connection) {
@@ -139,45 +199,6 @@ fn empty_log(connection: &Connection) {
     }
 }
 
-/// Applies commands in one transaction and returns the answer to each, in their order.
-fn apply_batch(connection: &Connection, commands: Vec<Command>) -> Vec<Answer> {
-    let count = commands.len();
-    match try_batch(connection, commands) {
-        Ok(applied) => applied
-            .into_iter()
-            .map(|answer| answer.map_err(MetadataError::from))
-            .collect(),
-        Err(error) => {
-            if !connection.is_autocommit()
-                && let Err(error) = execute(connection, ROLLBACK)
-            {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a transaction could not be rolled back"
-                );
-            }
-            // All of them failed for one reason.
-            let error = Arc::new(error);
-            (0..count)
-                .map(|_| Err(MetadataError::database("committing", error.clone())))
-                .collect()
-        }
-    }
-}
-
-/// Applies commands in one transaction, refused ones without effect. An error means that nothing was committed.
-fn try_batch(connection: &Connection, commands: Vec<Command>) -> rusqlite::Result<Vec<Result<Applied, Abort>>> {
-    execute(connection, BEGIN)?;
-    let mut writing = Writing::new(connection);
-    let mut answers = Vec::with_capacity(commands.len());
-    for command in commands {
-        answers.push(writing.apply(command)?);
-    }
-    writing.move_revisions()?;
-    execute(connection, COMMIT)?;
-    Ok(answers)
-}
-
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
@@ -185,6 +206,8 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::{
         metadata::schema::Location,
@@ -202,15 +225,24 @@ mod tests {
         }
     }
 
+    fn database(folder: &Path) -> Database {
+        Database {
+            connection: Location::prepare(folder).unwrap().writer().unwrap(),
+            reserve: Arc::new(Reserve::keep(folder)),
+            recent: Arc::new(Recent::new()),
+        }
+    }
+
     #[test]
     fn a_full_disk_fails_the_batch_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let connection = Location::prepare(folder.path()).unwrap().writer().unwrap();
+        let database = database(folder.path());
+        let connection = &database.connection;
         let links = || (0..2_000_u32).map(|n| link(&n.to_be_bytes())).collect::<Vec<_>>();
         // SQLite answers alike to a full disk and to a database that may not grow.
         let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         connection.pragma_update(None, "max_page_count", pages).unwrap();
-        let answers = apply_batch(&connection, links());
+        let answers = database.apply_batch(links());
         let full = answers
             .iter()
             .filter(|answer| matches!(answer, Err(MetadataError::Full)))
@@ -222,24 +254,25 @@ mod tests {
             .unwrap();
         assert_eq!(usize::try_from(stored).unwrap(), 2_000 - full);
         connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();
-        assert!(apply_batch(&connection, links()).iter().all(Result::is_ok));
+        assert!(database.apply_batch(links()).iter().all(Result::is_ok));
     }
 
     #[test]
     fn a_failed_commit_fails_all() {
         let folder = tempfile::tempdir().unwrap();
-        let connection = Location::prepare(folder.path()).unwrap().writer().unwrap();
+        let database = database(folder.path());
+        let connection = &database.connection;
         // A reference that is checked at the end of the transaction and leads nowhere.
         let broken = "CREATE TABLE broken (name TEXT REFERENCES repositories (name) DEFERRABLE INITIALLY DEFERRED);
             CREATE TRIGGER break_commit AFTER INSERT ON links BEGIN INSERT INTO broken VALUES ('nobody'); END;";
         connection.execute_batch(broken).unwrap();
-        let answers = apply_batch(&connection, vec![link(b"x"), link(b"y")]);
+        let answers = database.apply_batch(vec![link(b"x"), link(b"y")]);
         assert!(
             answers
                 .iter()
                 .all(|answer| matches!(answer, Err(MetadataError::Failed { doing: "committing", .. })))
         );
         connection.execute_batch("DROP TRIGGER break_commit").unwrap();
-        assert_eq!(apply_batch(&connection, vec![link(b"x")]).remove(0).unwrap(), Applied::Done);
+        assert_eq!(database.apply_batch(vec![link(b"x")]).remove(0).unwrap(), Applied::Done);
     }
 }

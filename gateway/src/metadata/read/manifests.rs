@@ -41,11 +41,12 @@ impl Metadata {
                 bytes: Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?),
             })
         };
-        let (sql, reference) = match reference {
+        let (sql, name) = match reference {
             Reference::Tag(tag) => (BY_TAG, tag.as_str()),
             Reference::Digest(digest) => (BY_DIGEST, digest.as_str()),
         };
-        self.readers().row(sql, [repository.as_str(), reference], read)
+        let found = || self.readers().row(sql, [repository.as_str(), name], read);
+        self.recent().manifest(repository, reference, found)
     }
 
     /// Returns a manifest that a repository holds, without its bytes.
@@ -53,11 +54,12 @@ impl Metadata {
     /// # Errors
     /// Fails where the database does.
     pub fn manifest_head(&self, repository: &Repository, reference: &Reference) -> Result<Option<ManifestHead>, MetadataError> {
-        let (sql, reference) = match reference {
+        let (sql, name) = match reference {
             Reference::Tag(tag) => (HEAD_BY_TAG, tag.as_str()),
             Reference::Digest(digest) => (HEAD_BY_DIGEST, digest.as_str()),
         };
-        self.readers().row(sql, [repository.as_str(), reference], |row| head(row, 0))
+        let found = || self.readers().row(sql, [repository.as_str(), name], |row| head(row, 0));
+        self.recent().head(repository, reference, found)
     }
 
     /// Returns the size of a blob that a repository sees.

@@ -1,0 +1,272 @@
+//! Manifests that were read a moment ago, for as long as their repository does not change.
+//!
+//! A tag is looked up again and again: by every node of a cluster, for every start of a container. From here that takes a tenth of what the
+//! database takes. Nothing read from here is older than the last commit before the read began: the writer moves a number of every
+//! repository that a transaction changes before it commits, and once more after that, before anybody is told. What was read under one number
+//! is good for as long as it is that.
+
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use quick_cache::{Weighter, sync};
+
+use super::{ManifestHead, ManifestRecord, MetadataError};
+use crate::oci::{Reference, Repository};
+
+/// How much memory manifests may take that are kept, in bytes.
+pub(super) const BYTES_MAX: u64 = 32 << 20;
+/// The largest manifest that is kept. Copying a larger one out of the database costs more than finding it.
+const MANIFEST_BYTES_MAX: usize = 256 << 10;
+/// What an entry needs beside the bytes of its manifest: names, digest, type, and its place.
+const ENTRY_BYTES: u64 = 512;
+/// How large manifests are, roughly, when the cache decides how many it expects.
+const EXPECTED_BYTES: u64 = 2 << 10;
+/// Repositories share numbers: a push to one of 1 024 makes others be read again.
+const MOVES: usize = 1_024;
+
+type Key = (Repository, Reference);
+
+#[derive(Clone)]
+struct Kept {
+    /// The number of the repository before and after it was read.
+    at: u64,
+    head: ManifestHead,
+    /// Nothing where only the head was asked for.
+    bytes: Option<Bytes>,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Key, Kept> for Weight {
+    fn weight(&self, _: &Key, kept: &Kept) -> u64 {
+        ENTRY_BYTES + kept.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)
+    }
+}
+
+/// The manifests, and how often repositories changed.
+pub(super) struct Recent {
+    manifests: sync::Cache<Key, Kept, Weight>,
+    /// The numbers: odd while a transaction commits that changes a repository.
+    moves: Vec<AtomicU64>,
+    hasher: RandomState,
+}
+
+/// Repositories that a transaction changes which commits now.
+pub(super) struct Changing<'a>(Vec<&'a AtomicU64>);
+
+impl Recent {
+    pub(super) fn new() -> Self {
+        let expected = usize::try_from(BYTES_MAX / (ENTRY_BYTES + EXPECTED_BYTES)).unwrap_or(1);
+        Self {
+            manifests: sync::Cache::with_weighter(expected, BYTES_MAX, Weight),
+            moves: (0..MOVES).map(|_| AtomicU64::new(0)).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Says that a transaction is about to commit, until the answer is dropped.
+    pub(super) fn changing<'a>(&self, repositories: impl Iterator<Item = &'a Repository>) -> Changing<'_> {
+        let places: BTreeSet<usize> = repositories.map(|repository| self.place(repository)).collect();
+        let moves: Vec<_> = places.into_iter().filter_map(|place| self.moves.get(place)).collect();
+        for number in &moves {
+            number.fetch_add(1, Ordering::SeqCst);
+        }
+        Changing(moves)
+    }
+
+    /// Returns a manifest, which is read where it is not here.
+    pub(super) fn manifest(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+        read: impl FnOnce() -> Result<Option<ManifestRecord>, MetadataError>,
+    ) -> Result<Option<ManifestRecord>, MetadataError> {
+        let key = (repository.clone(), reference.clone());
+        let at = self.number(repository);
+        if let Some(Kept {
+            head,
+            bytes: Some(bytes),
+            ..
+        }) = self.kept(&key, at)
+        {
+            let ManifestHead { digest, media_type, .. } = head;
+            return Ok(Some(ManifestRecord {
+                digest,
+                media_type,
+                bytes,
+            }));
+        }
+        let record = read()?;
+        if let Some(record) = record.as_ref().filter(|record| record.bytes.len() <= MANIFEST_BYTES_MAX) {
+            let head = ManifestHead {
+                digest: record.digest.clone(),
+                media_type: record.media_type.clone(),
+                size: record.bytes.len() as u64,
+            };
+            self.keep(key, at, head, Some(record.bytes.clone()));
+        }
+        Ok(record)
+    }
+
+    /// Returns a manifest without its bytes, which is read where it is not here.
+    pub(super) fn head(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+        read: impl FnOnce() -> Result<Option<ManifestHead>, MetadataError>,
+    ) -> Result<Option<ManifestHead>, MetadataError> {
+        let key = (repository.clone(), reference.clone());
+        let at = self.number(repository);
+        if let Some(kept) = self.kept(&key, at) {
+            return Ok(Some(kept.head));
+        }
+        let head = read()?;
+        if let Some(head) = &head {
+            self.keep(key, at, head.clone(), None);
+        }
+        Ok(head)
+    }
+
+    fn kept(&self, key: &Key, at: Option<u64>) -> Option<Kept> {
+        self.manifests.get(key).filter(|kept| Some(kept.at) == at)
+    }
+
+    /// Keeps what was read, unless a transaction committed meanwhile or does now.
+    fn keep(&self, key: Key, at: Option<u64>, head: ManifestHead, bytes: Option<Bytes>) {
+        if let Some(number) = at
+            && at == self.number(&key.0)
+        {
+            self.manifests.insert(key, Kept { at: number, head, bytes });
+        }
+    }
+
+    /// Returns the number of a repository, unless a transaction commits now that changes it.
+    fn number(&self, repository: &Repository) -> Option<u64> {
+        let number = self.moves.get(self.place(repository))?.load(Ordering::SeqCst);
+        (number % 2 == 0).then_some(number)
+    }
+
+    fn place(&self, repository: &Repository) -> usize {
+        usize::try_from(self.hasher.hash_one(repository) % MOVES as u64).unwrap_or_default()
+    }
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        for number in &self.0 {
+            number.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::oci::Digest;
+
+    fn record(text: &'static str) -> ManifestRecord {
+        ManifestRecord {
+            digest: Digest::sha256(text.as_bytes()),
+            media_type: "application/vnd.oci.image.manifest.v1+json".parse().unwrap(),
+            bytes: Bytes::from_static(text.as_bytes()),
+        }
+    }
+
+    fn head(text: &'static str) -> ManifestHead {
+        let ManifestRecord {
+            digest,
+            media_type,
+            bytes,
+        } = record(text);
+        ManifestHead {
+            digest,
+            media_type,
+            size: bytes.len() as u64,
+        }
+    }
+
+    struct Case {
+        recent: Recent,
+        repository: Repository,
+        reference: Reference,
+        reads: Cell<u32>,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            Self {
+                recent: Recent::new(),
+                repository: "a/b".parse().unwrap(),
+                reference: "v1".parse().unwrap(),
+                reads: Cell::new(0),
+            }
+        }
+
+        /// Reads through the cache, with this text in the database.
+        fn manifest(&self, text: &'static str) -> ManifestRecord {
+            let read = || {
+                self.reads.set(self.reads.get() + 1);
+                Ok(Some(record(text)))
+            };
+            let found = self.recent.manifest(&self.repository, &self.reference, read);
+            found.unwrap().unwrap()
+        }
+
+        fn head(&self, text: &'static str) -> ManifestHead {
+            let read = || {
+                self.reads.set(self.reads.get() + 1);
+                Ok(Some(head(text)))
+            };
+            self.recent.head(&self.repository, &self.reference, read).unwrap().unwrap()
+        }
+    }
+
+    #[test]
+    fn what_did_not_change_is_read_once() {
+        let case = Case::new();
+        assert_eq!((case.head("one"), case.head("one")), (head("one"), head("one")));
+        assert_eq!(case.reads.get(), 1);
+        // A head has no bytes to give.
+        assert_eq!((case.manifest("one"), case.manifest("one")), (record("one"), record("one")));
+        assert_eq!(case.reads.get(), 2);
+        assert_eq!(case.head("one"), head("one"));
+        assert_eq!(case.reads.get(), 2);
+    }
+
+    #[test]
+    fn a_commit_makes_everything_of_its_repositories_be_read_again() {
+        let case = Case::new();
+        case.manifest("one");
+        let other: Repository = "a".parse().unwrap();
+        drop(case.recent.changing([&case.repository, &other, &case.repository].into_iter()));
+        assert_eq!((case.manifest("two"), case.head("two")), (record("two"), head("two")));
+        assert_eq!(case.reads.get(), 2);
+    }
+
+    #[test]
+    fn nothing_is_kept_that_is_read_while_a_transaction_commits() {
+        let case = Case::new();
+        case.manifest("one");
+        let changing = case.recent.changing([&case.repository].into_iter());
+        // Neither is known to be what will have been committed.
+        assert_eq!((case.manifest("one"), case.manifest("two")), (record("one"), record("two")));
+        drop(changing);
+        assert_eq!(case.manifest("two"), record("two"));
+        assert_eq!(case.reads.get(), 4);
+        // A transaction that begins and ends during a read.
+        drop(case.recent.changing([&case.repository].into_iter()));
+        let read = || {
+            drop(case.recent.changing([&case.repository].into_iter()));
+            Ok(Some(record("two")))
+        };
+        case.recent.manifest(&case.repository, &case.reference, read).unwrap();
+        assert_eq!(case.manifest("three"), record("three"));
+    }
+}
