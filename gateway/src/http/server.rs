@@ -102,7 +102,7 @@ impl Server {
                 continue;
             };
             prepare(&stream);
-            let serve = connection::serve(gateway.clone(), service.clone(), stream, link, stop.clone());
+            let serve = connection::serve(gateway.clone(), service.clone(), stream, link, peer, stop.clone());
             connections.spawn(async move {
                 serve.await;
                 drop(place);

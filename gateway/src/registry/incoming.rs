@@ -29,9 +29,9 @@ pub enum BodyError {
     TakenOver,
 }
 
-/// How many bytes are gathered before they are written, and the largest content that is written at one go. Four pieces of the storage
+/// How many bytes are gathered before they are written, and the largest content that is written at one go. Two pieces of the storage
 /// make few hops to the writing threads while an upload holds little memory.
-pub const PART_BYTES: usize = 4 * PIECE_BYTES_MAX;
+pub const PART_BYTES: usize = 2 * PIECE_BYTES_MAX;
 
 /// Pieces up to this size are put together. To copy a longer one costs more than to remember it.
 const SHORT_BYTES_MAX: usize = 16 << 10;

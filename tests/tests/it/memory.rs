@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::connections::gets_without_window;
+use super::connections::{gets_without_window, open_from};
 
 /// Far longer than anything here takes, so that a gateway that hangs ends a test.
 const FAR_TOO_LONG: Duration = Duration::from_secs(60);
@@ -76,11 +76,11 @@ async fn a_body_that_drips_is_given_up_for_its_rate() {
 
 #[tokio::test]
 async fn manifests_that_do_not_come_make_room_for_those_that_do() {
-    let limits = "[http]\nin_flight_bytes_max = \"8 MiB\"\nin_flight_wait_max = \"1200ms\"\n";
+    let limits = "[http]\nin_flight_bytes_max = \"16 MiB\"\nin_flight_wait_max = \"1200ms\"\n";
     let gateway = TestGateway::with_config(limits).await;
     let image = gateway.push_image("a", "v1", &[]).await;
     let length = 4 << 20;
-    // All of the memory for bodies is reserved for what never comes whole.
+    // All of the peer's share of the memory for bodies is reserved for what never comes whole.
     let stalled = begin(&gateway, "PUT", "/v2/a/manifests/v2", length, &vec![b' '; length - 1]).await;
     while metric(&gateway, "portolan_http_in_flight_bytes{direction=\"in\"}").await < length as u64 {
         tokio::task::yield_now().await;
@@ -102,8 +102,36 @@ async fn manifests_that_do_not_come_make_room_for_those_that_do() {
 }
 
 #[tokio::test]
+async fn a_peer_that_takes_all_it_can_get_keeps_nobody_else_waiting() {
+    const MIB: u64 = 1 << 20;
+    const LAYER: &[u8] = &[b'x'; 100_000];
+    // Nobody is pressed within this test.
+    let limits = "[http]\nin_flight_bytes_max = \"16 MiB\"\nin_flight_wait_max = \"1h\"\n";
+    let gateway = TestGateway::with_config(limits).await;
+    let mut greedy = Vec::new();
+    for number in 0..20 {
+        // A body of unknown length may be as long as any.
+        let head = format!("PUT /v2/a/manifests/v{number} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+        greedy.push(open_from(2, gateway.address(), head).await);
+    }
+    let taken = async {
+        while metric(&gateway, "portolan_http_in_flight_bytes{direction=\"in\"}").await < 4 * MIB {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(FAR_TOO_LONG, taken).await.expect("a share is taken whole");
+    let pushed = timeout(FAR_TOO_LONG, gateway.push_image("b", "v1", &[LAYER]));
+    let _ = pushed.await.expect("others have memory");
+    assert_eq!(
+        metric(&gateway, "portolan_http_in_flight_bytes{direction=\"in\"}").await,
+        4 * MIB
+    );
+    assert_eq!(metric(&gateway, "portolan_http_pressed_total{direction=\"in\"}").await, 0);
+}
+
+#[tokio::test]
 async fn who_finds_no_memory_is_told_when_to_come_back() {
-    let limits = "[http]\nin_flight_bytes_max = \"8 MiB\"\nin_flight_wait_max = \"1h\"\n";
+    let limits = "[http]\nin_flight_bytes_max = \"16 MiB\"\nin_flight_wait_max = \"1h\"\n";
     let gateway = TestGateway::with_config(limits).await;
     let length = 4 << 20;
     let _stalled = begin(&gateway, "PUT", "/v2/a/manifests/v2", length, b"").await;

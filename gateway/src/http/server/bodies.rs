@@ -17,7 +17,7 @@ use futures_util::{FutureExt, future::BoxFuture, task::AtomicWaker};
 use hyper::body::{Frame, Incoming, SizeHint};
 
 use super::{
-    budget::{Exhausted, Half, Holding, Reserved},
+    budget::{Exhausted, Holding, Reserved, Share},
     link::Running,
     transfer::{Lost, Transfer},
 };
@@ -195,7 +195,7 @@ impl Drop for Small {
 }
 
 struct Pieces {
-    half: Arc<Half>,
+    memory: Arc<Share>,
     leaving: Arc<Leaving>,
     reserved: Option<Reserved>,
     /// What is reserved for as long as the answer goes on: for what it is made of, and for one piece at a time.
@@ -220,7 +220,7 @@ impl Going {
 
     pub(super) fn new(
         body: Body,
-        half: &Arc<Half>,
+        memory: &Arc<Share>,
         reserved: Option<Reserved>,
         transfer: &Arc<Transfer>,
         running: Running,
@@ -232,12 +232,12 @@ impl Going {
             Way::Small(Small::new(transfer.clone(), running))
         } else {
             Way::Pieces(Pieces {
-                half: half.clone(),
+                memory: memory.clone(),
                 leaving: Arc::new(Leaving {
                     transfer: transfer.clone(),
                     pieces: AtomicUsize::new(0),
                     sent: AtomicWaker::new(),
-                    _holding: half.hold(transfer.clone()),
+                    _holding: memory.hold(transfer.clone()),
                     _running: running,
                 }),
                 reserved,
@@ -259,14 +259,14 @@ impl Pieces {
         }
         let bytes = self.large.as_ref().map_or(PIECE_BYTES_MAX, Bytes::len) as u64;
         if self.wanted.is_none()
-            && let Some(reserved) = self.half.try_reserve(bytes)
+            && let Some(reserved) = self.memory.try_reserve(bytes)
         {
             return Poll::Ready(Ok(reserved));
         }
-        let half = &self.half;
+        let memory = &self.memory;
         let wanted = self.wanted.get_or_insert_with(|| {
-            let half = half.clone();
-            async move { half.reserve(bytes).await }.boxed()
+            let memory = memory.clone();
+            async move { memory.reserve(bytes).await }.boxed()
         });
         let waited = ready!(wanted.poll_unpin(context));
         self.wanted = None;

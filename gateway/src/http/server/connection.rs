@@ -21,7 +21,10 @@ use super::{
     pace::Patience,
     transfer::Transfer,
 };
-use crate::http::{Config, Gateway, layers::Answering};
+use crate::{
+    auth::Peer,
+    http::{Config, Gateway, layers::Answering},
+};
 
 /// The largest head of a request in bytes: a name of 255 bytes, some tags and tokens fit well.
 pub(super) const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -63,6 +66,7 @@ pub(super) async fn serve<S: Answering>(
     service: S,
     mut stream: TcpStream,
     link: Arc<Link>,
+    peer: Peer,
     mut stop: watch::Receiver<bool>,
 ) {
     let config = &gateway.config;
@@ -77,7 +81,6 @@ pub(super) async fn serve<S: Answering>(
         return tracing::debug!(?told, "a client spoke TLS");
     }
     let patience = Patience::of(config);
-    let peer = stream.peer_addr().ok().map(|address| address.ip().into());
     let service = Exchange::new(gateway.clone(), service, link.clone(), peer);
     let listener = (protocol == Protocol::Http1).then(|| link.clone());
     let io = TokioIo::new(Wire::new(stream, first, listener));
