@@ -7,12 +7,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// The values. Bounded by the work that is under way.
-pub(super) struct InUse<K, V>(Arc<Mutex<HashMap<K, Arc<V>>>>);
+/// The values, each with how many work with it. Bounded by the work that is under way.
+pub(super) struct InUse<K, V>(Arc<Mutex<Table<K, V>>>);
+
+type Table<K, V> = HashMap<K, (usize, Arc<V>)>;
 
 /// A value that is worked with. The last one of a key takes it out.
 pub(super) struct Use<K: Eq + Hash, V> {
-    table: Arc<Mutex<HashMap<K, Arc<V>>>>,
+    table: Arc<Mutex<Table<K, V>>>,
     key: K,
     value: Arc<V>,
 }
@@ -26,18 +28,20 @@ impl<K, V> Default for InUse<K, V> {
 impl<K: Eq + Hash + Clone, V: Default> InUse<K, V> {
     /// Begins to work with the value of a key.
     pub(super) fn take(&self, key: &K) -> Use<K, V> {
-        let value = lock(&self.0).entry(key.clone()).or_default().clone();
+        let mut table = lock(&self.0);
+        let (users, value) = table.entry(key.clone()).or_default();
+        *users += 1;
         Use {
             table: self.0.clone(),
             key: key.clone(),
-            value,
+            value: value.clone(),
         }
     }
 
     /// Returns how many work with the value of a key.
     #[cfg(test)]
     pub(super) fn users(&self, key: &K) -> usize {
-        lock(&self.0).get(key).map_or(0, |value| Arc::strong_count(value) - 1)
+        lock(&self.0).get(key).map_or(0, |(users, _)| *users)
     }
 }
 
@@ -45,7 +49,7 @@ impl<K: Eq + Hash, V> InUse<K, V> {
     /// Says whether several work with the value of any key.
     #[cfg(test)]
     pub(super) fn is_shared(&self) -> bool {
-        lock(&self.0).values().any(|value| Arc::strong_count(value) > 2)
+        lock(&self.0).values().any(|(users, _)| *users > 1)
     }
 }
 
@@ -66,14 +70,17 @@ impl<K: Eq + Hash, V> Deref for Use<K, V> {
 impl<K: Eq + Hash, V> Drop for Use<K, V> {
     fn drop(&mut self) {
         let mut table = lock(&self.table);
-        // One is the table's, one is this.
-        if Arc::strong_count(&self.value) <= 2 {
-            table.remove(&self.key);
+        // Counted under the lock: the value itself is only dropped behind it, when another one may have looked already.
+        if let Some((users, _)) = table.get_mut(&self.key) {
+            *users -= 1;
+            if *users == 0 {
+                table.remove(&self.key);
+            }
         }
     }
 }
 
-fn lock<K, V>(table: &Mutex<HashMap<K, Arc<V>>>) -> MutexGuard<'_, HashMap<K, Arc<V>>> {
+fn lock<K, V>(table: &Mutex<Table<K, V>>) -> MutexGuard<'_, Table<K, V>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -91,5 +98,16 @@ mod tests {
         assert_eq!((*two.lock().unwrap(), table.users(&1)), (7, 1));
         drop(two);
         assert_eq!((table.users(&1), *table.take(&1).lock().unwrap()), (0, 0));
+    }
+
+    #[test]
+    fn a_value_that_lives_on_for_a_moment_keeps_no_entry() {
+        let table = InUse::<u8, Mutex<u8>>::default();
+        let one = table.take(&1);
+        // As where another use has ended, whose value is not dropped yet.
+        let lingers = one.value.clone();
+        drop(one);
+        assert_eq!(lock(&table.0).len(), 0);
+        drop(lingers);
     }
 }
