@@ -121,9 +121,10 @@ impl Registry {
             Found::Done(_) => return Err(unknown(held.id())),
         };
         expect_start(held.id(), before.as_deref(), chunk.start)?;
-        if before.is_none() {
-            self.make_place(&held.peer()).await?;
-        }
+        let place = match before {
+            None => Some(self.make_place(&held.peer()).await?),
+            Some(_) => None,
+        };
         let mut incoming = self.continued(before.as_deref(), algorithm).await?;
         let taken = incoming.take(self.storage(), held.receiving(chunk), self.blob_limit()).await;
         held.received();
@@ -131,6 +132,8 @@ impl Registry {
             Err(error) if !is_cut_short(error) => None,
             _ => Some(self.save(&held, &repository, &mut incoming).await),
         };
+        // It has a row from now on, or will never have one.
+        drop(place);
         if !matches!(kept, Some(Ok(()))) {
             self.undo(&incoming.token, before.as_deref()).await;
         }

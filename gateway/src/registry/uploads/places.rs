@@ -1,6 +1,6 @@
 //! Which sessions may have bytes, and for how long.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::sessions::Held;
 use crate::{
@@ -14,42 +14,69 @@ const PAGE: usize = 1_000;
 /// How many sessions are asked to make room when a place is wanted: some may be in use again.
 const CANDIDATES: usize = 100;
 
-/// How many places may be taken: what was counted last, and what was taken since. What was given back since is found by counting again,
-/// which is only done where this says that no place is left.
+/// How many places may be taken.
 #[derive(Default)]
-pub(super) struct Places(Mutex<Option<usize>>);
+pub(super) struct Places(Arc<Mutex<Taken>>);
+
+#[derive(Default)]
+struct Taken {
+    /// What was counted last, and what was taken since. What was given back since is found by counting again, which is only done where
+    /// this says that no place is left.
+    seen: Option<usize>,
+    /// The places handed out to sessions that have no row yet: no count of rows finds them.
+    handed_out: usize,
+}
+
+/// A place of a session whose row is not written yet. To be dropped when it is, or when there will be none.
+pub(super) struct Place(Arc<Mutex<Taken>>);
 
 impl Places {
-    /// Takes a place, where one is free.
-    fn take<E>(&self, max: usize, count: impl FnOnce() -> Result<usize, E>) -> Result<bool, E> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match *taken {
-            Some(taken) if taken < max => taken,
-            _ => count()?,
+    /// Takes a place, where one is free. `count` returns how many sessions have a row.
+    fn take<E>(&self, max: usize, count: impl FnOnce() -> Result<usize, E>) -> Result<Option<Place>, E> {
+        let mut taken = lock(&self.0);
+        let before = match taken.seen {
+            Some(seen) if seen < max => seen,
+            _ => count()?.saturating_add(taken.handed_out),
         };
         let free = before < max;
-        *taken = Some(before + usize::from(free));
-        Ok(free)
+        taken.seen = Some(before + usize::from(free));
+        taken.handed_out += usize::from(free);
+        Ok(free.then(|| Place(self.0.clone())))
     }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.0);
+        taken.handed_out = taken.handed_out.saturating_sub(1);
+    }
+}
+
+fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
+    taken.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Registry {
     /// Sees to it that one more session of a peer may have bytes. Where all places are taken, the one makes room that nobody has continued
     /// for the longest time. Where that is too short a time for anybody's pause, whoever holds most places gives one up at once, as long
     /// as that is more than an equal share.
-    pub(super) async fn make_place(&self, peer: &str) -> Result<(), RegistryError> {
-        if self.sessions.places.take(self.config.uploads_max, || self.count_taken())? {
-            return Ok(());
+    pub(super) async fn make_place(&self, peer: &str) -> Result<Place, RegistryError> {
+        if let Some(place) = self.take_place()? {
+            return Ok(place);
         }
         let before = now_seconds().saturating_sub(self.config.upload_empty_max.as_secs());
         for idle in self.metadata().idle_uploads(before, None, CANDIDATES)? {
-            if self.expire(&idle, before).await? {
-                return Ok(());
+            if self.expire(&idle, before).await?
+                && let Some(place) = self.take_place()?
+            {
+                return Ok(place);
             }
         }
         for beyond in self.metadata().uploads_beyond_share(peer, CANDIDATES)? {
-            if self.expire(&beyond, u64::MAX).await? {
-                return Ok(());
+            if self.expire(&beyond, u64::MAX).await?
+                && let Some(place) = self.take_place()?
+            {
+                return Ok(place);
             }
         }
         let oldest = self.metadata().unfinished_uploads(1)?.oldest;
@@ -58,6 +85,10 @@ impl Registry {
             .saturating_add(1);
         let retry_after_seconds = free_at.saturating_sub(now_seconds()).max(1);
         Err(RegistryError::UploadsFull { retry_after_seconds })
+    }
+
+    fn take_place(&self) -> Result<Option<Place>, RegistryError> {
+        self.sessions.places.take(self.config.uploads_max, || self.count_taken())
     }
 
     fn count_taken(&self) -> Result<usize, RegistryError> {
@@ -164,5 +195,28 @@ impl Registry {
             Ok(repository) => self.find(&held, &repository).await.map(|_| ()),
             Err(_) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    #[test]
+    fn a_place_without_a_row_is_counted_until_it_is_given_back() {
+        let places = Places::default();
+        let take = |rows| places.take(2, || Ok::<_, Infallible>(rows)).unwrap();
+        let (one, two) = (take(0).unwrap(), take(0).unwrap());
+        assert!(take(0).is_none(), "both are handed out, and neither has a row");
+        // The first one is saved, the second one broke off.
+        drop(one);
+        assert!(take(1).is_none());
+        drop(two);
+        let three = take(1).unwrap();
+        assert!(take(1).is_none());
+        drop(three);
+        assert!(take(2).is_none());
     }
 }
