@@ -17,11 +17,13 @@ use super::{
 use crate::{
     oci::{Digest, ErrorCode, Manifest, Reference, Repository, Tag},
     plugin_host::{CallError, KnownType, ViewSpec},
-    registry::{Artifact, ArtifactRecord, Finding, Opinion, Reader, RegistryError, Run, SARIF_MEDIA_TYPE, sarif},
+    registry::{Artifact, ArtifactRecord, Finding, Opinion, Reader, ReferrerRecord, RegistryError, Run, SARIF_MEDIA_TYPE, sarif},
 };
 
 /// The most related manifests that are listed with an artifact. `/referrers/` pages through all.
 const RELATED_MAX: usize = 100;
+/// The most pages of referrers that are read for them: a page may be empty although more follow.
+const RELATED_PAGES_MAX: usize = 8;
 /// The most options of one view.
 const OPTIONS_MAX: usize = 64;
 
@@ -62,7 +64,7 @@ pub(super) fn artifact(call: &Call, repository: &Repository, reference: &Referen
             "url": format!("{base}/findings"),
         },
         "commands": commands,
-        "references": references(&reader, repository, manifest.as_deref(), &record)?,
+        "references": references(call, &reader, repository, manifest.as_deref(), &record)?,
     })))
 }
 
@@ -258,6 +260,7 @@ fn by_severity(findings: &[Finding]) -> Value {
 
 /// Returns what the artifact points to and what points to it, as far as the caller may see it.
 fn references(
+    call: &Call,
     reader: &Reader,
     repository: &Repository,
     manifest: Option<&Manifest>,
@@ -279,9 +282,31 @@ fn references(
     let from_index = reader.parents(repository, digest, RELATED_MAX)?.into_iter().map(|related| {
         json!({ "kind": related.kind, "target": format!("{repository}@{}", related.head.digest), "digest": related.head.digest, "mediaType": related.head.media_type.as_str() })
     });
-    let page = reader.referrers(repository, digest, None, None, RELATED_MAX)?;
-    let referrers = page.referrers.into_iter().map(|referrer| {
+    let (referrers, more) = related(reader, repository, digest)?;
+    let referrers = referrers.into_iter().map(|referrer| {
         json!({ "kind": "referrer", "target": format!("{repository}@{}", referrer.digest), "digest": referrer.digest, "type": referrer.artifact_type })
     });
-    Ok(json!({ "to": to, "from": from_index.chain(referrers).collect::<Vec<_>>() }))
+    let more = more.map(|last| {
+        let list = call.gateway.url(format!("/v2/{repository}/referrers/{digest}"));
+        format!("{list}?last={last}")
+    });
+    Ok(json!({ "to": to, "from": from_index.chain(referrers).collect::<Vec<_>>(), "more": more }))
+}
+
+/// Returns the first referrers of a manifest, and the digest behind which the list goes on, where it does.
+fn related(
+    reader: &Reader,
+    repository: &Repository,
+    subject: &Digest,
+) -> Result<(Vec<ReferrerRecord>, Option<Digest>), HttpError> {
+    let (mut found, mut last) = (Vec::new(), None);
+    for _ in 0..RELATED_PAGES_MAX {
+        let page = reader.referrers(repository, subject, None, last.as_ref(), RELATED_MAX - found.len())?;
+        found.extend(page.referrers);
+        last = page.next;
+        if last.is_none() || found.len() >= RELATED_MAX {
+            break;
+        }
+    }
+    Ok((found, last))
 }

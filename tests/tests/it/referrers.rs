@@ -201,4 +201,19 @@ async fn what_an_index_names_and_nobody_holds_hides_nothing() {
         let (found, _) = follow(&gateway, format!("/v2/a/referrers/{subject}{n}")).await;
         assert_eq!(digests(&found), expected, "{n}");
     }
+    // The artifact's own page looks behind them as well, and says where it ends early.
+    let page = format!("/v2/a/_portolan/artifacts/{subject}");
+    let shown = gateway.get(&page).await.expect(200).json();
+    let from = shown["references"]["from"].as_array().unwrap();
+    let listed: Vec<&str> = from.iter().filter_map(|related| related["digest"].as_str()).collect();
+    assert_eq!(listed, expected);
+    assert!(shown["references"]["more"].is_null());
+    let fallback = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": (0..9_500).map(absent).collect::<Vec<_>>() });
+    let _ = gateway
+        .put_manifest("a", &subject.replace(':', "-"), &fallback)
+        .await
+        .expect(201);
+    let shown = gateway.get(&page).await.expect(200).json();
+    let more = format!("/v2/a/referrers/{subject}?last=sha256:{:064x}", 7_999);
+    assert!(shown["references"]["more"].as_str().unwrap().ends_with(&more), "{shown}");
 }
