@@ -301,3 +301,45 @@ async fn answers_that_nobody_reads_hold_no_descriptor() {
     timeout(FAR_TOO_LONG, one).await.expect("one file stays open");
     assert_eq!(gateway.get(&path).await.expect(200).body.len(), LARGE_BYTES);
 }
+
+#[tokio::test]
+async fn requests_in_one_packet_are_answered_in_order() {
+    let gateway = TestGateway::start().await;
+    let one = gateway.push_blob("a", "the first").await;
+    let two = gateway.push_blob("a", "the second").await;
+    let get = |digest: &str, close: &str| format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: a\r\n{close}\r\n");
+    let close = "Connection: close\r\n";
+    let requests = get(&one, "") + &get(&two, "") + &get(&one, close);
+    let answers = String::from_utf8(rest(&mut open(gateway.address(), requests).await).await).unwrap();
+    let answers: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).collect();
+    let ends = ["the first", "the second", "the first"];
+    assert_eq!(answers.len(), ends.len(), "{answers:?}");
+    for (answer, end) in answers.iter().zip(ends) {
+        assert!(
+            answer.starts_with("200 ") && answer.ends_with(&format!("\r\n\r\n{end}")),
+            "{answer}"
+        );
+    }
+    // The second request reads what the body of the first one has pushed, also where that looks like requests.
+    for body in ["x".to_owned(), "GET / HTTP/1.1\r\n\r\n".repeat(5)] {
+        let location = gateway.send("POST", "/v2/b/blobs/uploads/", &[], "").await.expect(202);
+        let session = location.header("location").to_owned();
+        let path = session.find("/v2/").map_or(session.as_str(), |start| &session[start..]);
+        let pushed = digest(&body);
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let put = format!(
+            "PUT {path}{separator}digest={pushed} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let get = format!("GET /v2/b/blobs/{pushed} HTTP/1.1\r\nHost: a\r\n{close}\r\n");
+        let answers = String::from_utf8(rest(&mut open(gateway.address(), put + &get).await).await).unwrap();
+        assert!(answers.starts_with("HTTP/1.1 201 "), "{answers}");
+        let (_, second) = answers
+            .split_once("\r\n\r\nHTTP/1.1 ")
+            .expect("an answer without a body, then another one");
+        assert!(
+            second.starts_with("200 ") && second.ends_with(&format!("\r\n\r\n{body}")),
+            "{second}"
+        );
+    }
+}
