@@ -382,6 +382,14 @@ fn what_is_no_yaml_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_line_that_is_indented_with_a_tab_is_named() {
+    for text in ["a: 1\nb: |\n\tx\n", "a:\n  b: x\n\ty\n"] {
+        let error = parse(text, &Limits::default()).unwrap_err();
+        assert_eq!(error.line, 3, "{text:?}: {error}");
+    }
+}
+
+#[test]
 fn no_damage_is_worse_than_an_error() {
     let text = concat!(
         "%YAML 1.1\n---\na: &x {b: [1, 'q', \"d\\n\"], <<: {c: 1}}\n? |\n  key\n: !!int 5\n",

@@ -171,7 +171,10 @@ async fn several_jobs_run_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_runs_when_the_gateway_stops_is_put_back() {
     let folder = tempfile::tempdir().unwrap();
-    let gateway = Setup::new().plugin(guest("evil")).start_in(folder.path()).unwrap();
+    // However slow the machine is, the job still runs when the gateway stops.
+    let patient = "[plugins.plugin.evil.limits]\ncall_time_max = \"10m\"\n";
+    let setup = Setup::new().plugin(guest("evil")).config(patient);
+    let gateway = setup.start_in(folder.path()).unwrap();
     let endless = Artifact::evil("loop")
         .with("test.capability", "scanner")
         .manifest()

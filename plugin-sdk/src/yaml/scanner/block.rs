@@ -31,7 +31,7 @@ impl Scanner<'_> {
         self.at.take();
         let header = self.block_header(start)?;
         self.finish_line(start)?;
-        let text = self.block_text(style == '|', &header, start)?;
+        let text = self.block_text(style == '|', &header)?;
         self.push(start, Kind::Scalar { text, plain: false });
         Ok(())
     }
@@ -77,12 +77,12 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn block_text(&mut self, literal: bool, header: &Header, start: Mark) -> Result<String, YamlError> {
+    fn block_text(&mut self, literal: bool, header: &Header) -> Result<String, YamlError> {
         let increment = header.increment;
         let mut indent = increment.map(|increment| self.indent.unwrap_or(0) + increment);
         let (mut text, mut breaks, mut last) = (String::new(), String::new(), None);
         let mut indented_more = false;
-        let column = self.block_breaks(&mut indent, &mut breaks, start)?;
+        let column = self.block_breaks(&mut indent, &mut breaks)?;
         while self.at.mark().column == column && self.at.peek() != END {
             let starts_blank = is_blank(self.at.peek());
             match last {
@@ -100,7 +100,7 @@ impl Scanner<'_> {
                 text.push(self.at.take());
             }
             last = is_break(self.at.peek()).then(|| self.at.take_break());
-            self.block_breaks(&mut indent, &mut breaks, start)?;
+            self.block_breaks(&mut indent, &mut breaks)?;
         }
         if header.chomp != Chomp::Strip {
             text.extend(last);
@@ -112,7 +112,7 @@ impl Scanner<'_> {
     }
 
     /// Moves on behind indentation and empty lines. Where the indentation is not known yet, the first line with text decides it.
-    fn block_breaks(&mut self, indent: &mut Option<usize>, breaks: &mut String, start: Mark) -> Result<usize, YamlError> {
+    fn block_breaks(&mut self, indent: &mut Option<usize>, breaks: &mut String) -> Result<usize, YamlError> {
         let mut deepest = 0;
         loop {
             let inside = |column: usize| indent.is_none_or(|indent| column < indent);
@@ -123,8 +123,8 @@ impl Scanner<'_> {
             deepest = deepest.max(column);
             if self.at.peek() == '\t' && inside(column) {
                 return Err(error(
-                    start,
-                    "a line of the block of text that begins here is indented with a tab; use spaces",
+                    self.at.mark(),
+                    "this line of a block of text is indented with a tab; use spaces",
                 ));
             }
             if !is_break(self.at.peek()) {

@@ -18,7 +18,7 @@ impl Gap {
     }
 
     /// Moves on behind white space. Blanks around a line's end mean nothing.
-    fn read(&mut self, scanner: &mut Scanner<'_>, start: Mark, indent: Option<usize>) -> Result<(), YamlError> {
+    fn read(&mut self, scanner: &mut Scanner<'_>, indent: Option<usize>) -> Result<(), YamlError> {
         let at = &mut scanner.at;
         loop {
             let character = at.peek();
@@ -29,10 +29,7 @@ impl Gap {
             } else if !is_blank(character) {
                 return Ok(());
             } else if self.has_break && character == '\t' && indent.is_some_and(|indent| at.mark().column < indent) {
-                return Err(error(
-                    start,
-                    "a line of the text that begins here is indented with a tab; use spaces",
-                ));
+                return Err(error(at.mark(), "this line of a text is indented with a tab; use spaces"));
             } else {
                 at.take();
                 if !self.has_break {
@@ -75,7 +72,7 @@ impl Scanner<'_> {
             if !is_blank(self.at.peek()) && !is_break(self.at.peek()) {
                 break;
             }
-            gap.read(self, start, Some(indent))?;
+            gap.read(self, Some(indent))?;
             if !self.in_brackets() && self.at.mark().column < indent {
                 break;
             }
@@ -115,7 +112,7 @@ impl Scanner<'_> {
                 self.push(start, Kind::Scalar { text, plain: false });
                 return Ok(());
             }
-            self.quoted_gap(folds, &mut gap, &mut text, start)?;
+            self.quoted_gap(folds, &mut gap, &mut text)?;
         }
     }
 
@@ -143,15 +140,15 @@ impl Scanner<'_> {
         Ok(false)
     }
 
-    fn quoted_gap(&mut self, folds: bool, gap: &mut Gap, text: &mut String, start: Mark) -> Result<(), YamlError> {
+    fn quoted_gap(&mut self, folds: bool, gap: &mut Gap, text: &mut String) -> Result<(), YamlError> {
         if folds {
             // The line's end is left out, and with it what follows but for further line ends.
             gap.has_break = true;
-            gap.read(self, start, None)?;
+            gap.read(self, None)?;
             text.push_str(&gap.breaks);
             *gap = Gap::default();
         } else {
-            gap.read(self, start, None)?;
+            gap.read(self, None)?;
             if !gap.is_empty() {
                 gap.write(text);
             }
