@@ -38,8 +38,8 @@ use self::{checkpoints::Checkpoints, readers::Readers, recent::Recent, reserve::
 const SHARED_MEMORY_FULL: i32 = rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 /// How much memory the database keeps pages in, in bytes: 16 MiB (`cache_size`) for each of at most 16 readers, the writer, and who copies its
-/// log back; and manifests that were read a moment ago.
-pub const MEMORY_BYTES_MAX: u64 = (16 + 2) * (16 << 20) + recent::BYTES_MAX;
+/// log back; and manifests and revisions that were read a moment ago.
+pub const MEMORY_BYTES_MAX: u64 = (16 + 2) * (16 << 20) + recent::BYTES_MAX + recent::REVISIONS_BYTES_MAX;
 
 /// The metadata of a registry. Cheap to clone; when the last clone is dropped, the database is closed.
 #[derive(Clone)]

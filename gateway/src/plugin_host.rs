@@ -61,6 +61,7 @@ pub use spec::{Claim, CommandSpec, OptionSpec, RESERVED_MOUNTS, ServiceSpec, Vie
 pub(crate) use exchange::{Answer, AnswerLimits, Draft, DraftPart, Inquiry, Reason};
 pub(crate) use results::cache;
 pub(crate) use serve::Service;
+pub(crate) use state::CataloguePart;
 
 /// Why the host cannot work.
 #[derive(Debug, thiserror::Error)]

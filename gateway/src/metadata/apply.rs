@@ -1,6 +1,7 @@
 //! Applying commands inside a transaction. Every precondition is checked here, whatever was checked before.
 
 mod blobs;
+mod changes;
 mod deletions;
 mod expectations;
 mod jobs;
@@ -10,10 +11,10 @@ mod others;
 mod scans;
 mod uploads;
 
-use std::collections::HashMap;
+use rusqlite::{Connection, Params, Row};
 
-use rusqlite::{Connection, Params, Row, params};
-
+pub(super) use self::changes::ALL_TYPES;
+use self::changes::Changes;
 use super::{Applied, Command, MetadataError, Refused};
 use crate::oci::Repository;
 
@@ -23,16 +24,15 @@ const ROLLBACK_TO: &str = "ROLLBACK TO command";
 
 const REPOSITORY: &str = "SELECT id FROM repositories WHERE name = ?1";
 const ADD_REPOSITORY: &str = "INSERT INTO repositories (name) VALUES (?1)";
-const MOVE_REVISION: &str = "INSERT INTO revisions (prefix, revision) VALUES (?1, ?2)
-    ON CONFLICT (prefix) DO UPDATE SET revision = revision + excluded.revision";
 
 /// The statements of the commands, for a test that looks at their plans.
 #[cfg(test)]
 pub(super) fn statements() -> Vec<&'static str> {
-    let own = [REPOSITORY, ADD_REPOSITORY, MOVE_REVISION];
+    let own = [REPOSITORY, ADD_REPOSITORY];
     let all = [
         own.as_slice(),
         blobs::STATEMENTS,
+        changes::STATEMENTS,
         deletions::STATEMENTS,
         expectations::STATEMENTS,
         jobs::STATEMENTS,
@@ -90,15 +90,14 @@ impl From<Abort> for MetadataError {
 /// A transaction that commands are applied in, one after the other.
 pub(super) struct Writing<'a> {
     connection: &'a Connection,
-    /// The repositories that show something else than before, once for each change.
-    changed: Vec<Repository>,
+    changes: Changes,
 }
 
 impl<'a> Writing<'a> {
     pub(super) fn new(connection: &'a Connection) -> Self {
         Self {
             connection,
-            changed: Vec::new(),
+            changes: Changes::default(),
         }
     }
 
@@ -108,34 +107,18 @@ impl<'a> Writing<'a> {
     /// The outer error means that the transaction cannot be committed any more.
     pub(super) fn apply(&mut self, command: Command) -> rusqlite::Result<Result<Applied, Abort>> {
         self.execute(SAVEPOINT, [])?;
-        let changed = self.changed.len();
+        let before = self.changes.mark();
         let applied = match self.run(command) {
             // Some failures, a full disk among them, end the whole transaction.
             Err(Abort::Database(error)) if self.connection.is_autocommit() => return Err(error),
             applied => applied,
         };
         if applied.is_err() {
-            self.changed.truncate(changed);
+            self.changes.forget(before);
             self.execute(ROLLBACK_TO, [])?;
         }
         self.execute(RELEASE, [])?;
         Ok(applied)
-    }
-
-    /// Moves the revisions of everything that changed, by one for each change: how commands share a transaction does not show.
-    ///
-    /// The revision of a prefix moves by as much as those of the repositories under it together. What somebody may see of a prefix is told
-    /// by a difference, which must not move with what they may not. Returns the repositories.
-    pub(super) fn move_revisions(&mut self) -> rusqlite::Result<Vec<Repository>> {
-        let changed = std::mem::take(&mut self.changed);
-        let mut moves = HashMap::<&str, i64>::new();
-        for prefix in changed.iter().flat_map(Repository::prefixes) {
-            *moves.entry(prefix).or_default() += 1;
-        }
-        for (prefix, by) in moves {
-            self.execute(MOVE_REVISION, params![prefix, by])?;
-        }
-        Ok(changed)
     }
 
     fn run(&mut self, command: Command) -> Result<Applied, Abort> {
@@ -189,15 +172,12 @@ impl<'a> Writing<'a> {
     }
 
     /// Returns a repository, which begins to exist with the first thing that is put there and does not end.
-    fn ensure_repository(&self, repository: &Repository) -> rusqlite::Result<i64> {
+    fn ensure_repository(&mut self, repository: &Repository) -> rusqlite::Result<i64> {
         if let Some(id) = self.repository(repository)? {
             return Ok(id);
         }
+        self.changed(repository);
         self.insert(ADD_REPOSITORY, [repository.as_str()])
-    }
-
-    fn changed(&mut self, repository: &Repository) {
-        self.changed.push(repository.clone());
     }
 
     fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
@@ -217,6 +197,15 @@ impl<'a> Writing<'a> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params)?;
         rows.next()?.map(read).transpose()
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        self.connection.prepare_cached(sql)?.query_map(params, read)?.collect()
     }
 
     fn exists(&self, sql: &str, params: impl Params) -> rusqlite::Result<bool> {

@@ -10,7 +10,7 @@ use crate::oci::{Algorithm, Digest, MediaType, Reference, Repository, Tag};
 
 /// One write. It happens as a whole or not at all.
 ///
-/// Every command that changes what a repository shows moves the revisions of all prefixes of its name in the same transaction.
+/// Every command that changes what services see of a repository moves its revisions in the same transaction.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Makes a blob whose bytes are durable visible in a repository, and ends the upload session it came from: where the session has a

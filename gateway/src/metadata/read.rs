@@ -7,6 +7,7 @@ mod lists;
 mod manifests;
 mod others;
 mod ranges;
+mod revisions;
 mod uploads;
 
 /// The statements of the reads, for a test that looks at their plans.
@@ -19,6 +20,7 @@ pub(super) fn statements() -> Vec<&'static str> {
         lists::STATEMENTS,
         manifests::STATEMENTS,
         others::STATEMENTS,
+        revisions::STATEMENTS,
         uploads::STATEMENTS,
     ];
     all.concat()

@@ -1,9 +1,11 @@
-//! Manifests that were read a moment ago, for as long as their repository does not change.
+//! Manifests and revisions that were read a moment ago, for as long as they do not change.
 //!
 //! A tag is looked up again and again: by every node of a cluster, for every start of a container. From here that takes a tenth of what the
 //! database takes. Nothing read from here is older than the last commit before the read began: the writer moves a number of every
 //! repository that a transaction changes before it commits, and once more after that, before anybody is told. What was read under one number
 //! is good for as long as it is that.
+
+mod revisions;
 
 use std::{
     collections::BTreeSet,
@@ -14,6 +16,8 @@ use std::{
 use bytes::Bytes;
 use quick_cache::{Weighter, sync};
 
+use self::revisions::Revisions;
+pub(super) use self::revisions::{BYTES_MAX as REVISIONS_BYTES_MAX, Of};
 use super::{ManifestHead, ManifestRecord, MetadataError};
 use crate::oci::{Reference, Repository};
 
@@ -54,9 +58,10 @@ pub(super) struct Recent {
     /// The numbers: odd while a transaction commits that changes a repository.
     moves: Vec<AtomicU64>,
     hasher: RandomState,
+    revisions: Revisions,
 }
 
-/// Repositories that a transaction changes which commits now.
+/// What a transaction changes which commits now.
 pub(super) struct Changing<'a>(Vec<&'a AtomicU64>);
 
 impl Recent {
@@ -66,13 +71,16 @@ impl Recent {
             manifests: sync::Cache::with_weighter(expected, BYTES_MAX, Weight),
             moves: (0..MOVES).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::new(),
+            revisions: Revisions::new(),
         }
     }
 
-    /// Says that a transaction is about to commit, until the answer is dropped.
-    pub(super) fn changing<'a>(&self, repositories: impl Iterator<Item = &'a Repository>) -> Changing<'_> {
-        let places: BTreeSet<usize> = repositories.map(|repository| self.place(repository)).collect();
-        let moves: Vec<_> = places.into_iter().filter_map(|place| self.moves.get(place)).collect();
+    /// Says that a transaction is about to commit which changes manifests of these repositories, and revisions or not, until the answer is
+    /// dropped.
+    pub(super) fn changing(&self, repositories: &[Repository], revisions: bool) -> Changing<'_> {
+        let places: BTreeSet<usize> = repositories.iter().map(|repository| self.place(repository)).collect();
+        let mut moves: Vec<_> = places.into_iter().filter_map(|place| self.moves.get(place)).collect();
+        moves.extend(revisions.then(|| self.revisions.changes()));
         for number in &moves {
             number.fetch_add(1, Ordering::SeqCst);
         }
@@ -132,6 +140,11 @@ impl Recent {
         Ok(head)
     }
 
+    /// Returns a revision, which is read where it is not here.
+    pub(super) fn revision(&self, of: Of, read: impl FnOnce(&Of) -> Result<u64, MetadataError>) -> Result<u64, MetadataError> {
+        self.revisions.get(of, read)
+    }
+
     fn kept(&self, key: &Key, at: Option<u64>) -> Option<Kept> {
         self.manifests.get(key).filter(|kept| Some(kept.at) == at)
     }
@@ -169,7 +182,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::oci::Digest;
+    use crate::oci::{Digest, Scope};
 
     fn record(text: &'static str) -> ManifestRecord {
         ManifestRecord {
@@ -245,7 +258,10 @@ mod tests {
         let case = Case::new();
         case.manifest("one");
         let other: Repository = "a".parse().unwrap();
-        drop(case.recent.changing([&case.repository, &other, &case.repository].into_iter()));
+        drop(
+            case.recent
+                .changing(&[case.repository.clone(), other, case.repository.clone()], false),
+        );
         assert_eq!((case.manifest("two"), case.head("two")), (record("two"), head("two")));
         assert_eq!(case.reads.get(), 2);
     }
@@ -254,19 +270,53 @@ mod tests {
     fn nothing_is_kept_that_is_read_while_a_transaction_commits() {
         let case = Case::new();
         case.manifest("one");
-        let changing = case.recent.changing([&case.repository].into_iter());
+        let changing = case.recent.changing(std::slice::from_ref(&case.repository), false);
         // Neither is known to be what will have been committed.
         assert_eq!((case.manifest("one"), case.manifest("two")), (record("one"), record("two")));
         drop(changing);
         assert_eq!(case.manifest("two"), record("two"));
         assert_eq!(case.reads.get(), 4);
         // A transaction that begins and ends during a read.
-        drop(case.recent.changing([&case.repository].into_iter()));
+        drop(case.recent.changing(std::slice::from_ref(&case.repository), false));
         let read = || {
-            drop(case.recent.changing([&case.repository].into_iter()));
+            drop(case.recent.changing(std::slice::from_ref(&case.repository), false));
             Ok(Some(record("two")))
         };
         case.recent.manifest(&case.repository, &case.reference, read).unwrap();
         assert_eq!(case.manifest("three"), record("three"));
+    }
+
+    #[test]
+    fn revisions_are_added_up_anew_after_what_moves_them_and_nothing_else() {
+        let (recent, reads) = (Recent::new(), Cell::new(0));
+        let of = |prefix: &str| Of {
+            scope: Scope::All,
+            prefix: prefix.into(),
+            types: None,
+        };
+        let asked = |prefix: &str, now: u64| {
+            let read = |_: &Of| {
+                reads.set(reads.get() + 1);
+                Ok(now)
+            };
+            recent.revision(of(prefix), read).unwrap()
+        };
+        let repository: Repository = "a".parse().unwrap();
+        assert_eq!([asked("", 1), asked("", 2), asked("a", 3), asked("", 4)], [1, 1, 3, 1]);
+        assert_eq!(reads.get(), 2);
+        drop(recent.changing(std::slice::from_ref(&repository), false));
+        assert_eq!(asked("", 5), 1, "a scan moved it");
+        let changing = recent.changing(&[], true);
+        assert_eq!([asked("", 6), asked("", 7)], [6, 7], "kept while it moves");
+        drop(changing);
+        assert_eq!([asked("", 8), asked("", 9)], [8, 8]);
+        // A transaction that begins and ends during a read.
+        drop(recent.changing(&[], true));
+        let read = |_: &Of| {
+            drop(recent.changing(&[], true));
+            Ok(10)
+        };
+        recent.revision(of(""), read).unwrap();
+        assert_eq!(asked("", 11), 11);
     }
 }

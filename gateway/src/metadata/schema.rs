@@ -14,13 +14,14 @@ use super::MetadataError;
 /// The file inside the data folder.
 const FILE: &str = "metadata.sqlite";
 /// One script for each step from a schema version to the next. Scripts that were released are never changed.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
     include_str!("schema/6.sql"),
+    include_str!("schema/7.sql"),
 ];
 /// How long to wait for another process that writes to the same database.
 const BUSY: Duration = Duration::from_secs(10);

@@ -6,6 +6,7 @@ mod lists;
 mod migrations;
 mod model;
 mod plans;
+mod revisions;
 mod scopes;
 mod transactions;
 mod uploads;
@@ -192,7 +193,7 @@ impl Database {
     }
 
     fn revision(&self, prefix: &str) -> u64 {
-        self.metadata.revision(&Scope::All, prefix).unwrap()
+        self.metadata.revision(&Scope::All, prefix, None).unwrap()
     }
 
     fn found(&self, query: &str) -> Vec<String> {

@@ -180,8 +180,8 @@ impl Database {
         for command in commands {
             answers.push(writing.apply(command)?);
         }
-        let changed = writing.move_revisions()?;
-        let _changing = self.recent.changing(changed.iter());
+        let changed = writing.count_changes()?;
+        let _changing = self.recent.changing(&changed.repositories, changed.revisions);
         execute(&self.connection, COMMIT)?;
         Ok(answers)
     }

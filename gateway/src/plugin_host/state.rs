@@ -1,7 +1,7 @@
 //! What the gateway keeps for one call of a guest, and the limits of that call.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     time::{Duration, Instant},
 };
 
@@ -42,22 +42,45 @@ pub(super) struct State {
     runtime: Handle,
 }
 
+/// A part of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CataloguePart {
+    pub(crate) prefix: String,
+    /// Of what types entries were read, where nothing else was.
+    pub(crate) types: Option<Vec<String>>,
+}
+
 /// What a call depended on beyond its arguments.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
-    /// The prefixes of the catalogue that were read, with their revisions before the first read.
-    pub(crate) revisions: BTreeMap<String, u64>,
+    /// The parts of the catalogue that were read, with their revisions before the first read.
+    pub(crate) revisions: BTreeMap<CataloguePart, u64>,
     /// Whether something was missing, or of another artifact, so that the same call could give another result later.
     pub(crate) unsettled: bool,
 }
 
 impl Reads {
-    /// Notes that something under a prefix is about to be read.
-    pub(super) fn note(&mut self, reader: &Reader, prefix: &str) -> Result<(), RegistryError> {
-        if !self.revisions.contains_key(prefix) {
-            self.revisions.insert(prefix.to_owned(), reader.revision(prefix)?);
+    /// Notes that something is about to be read: entries of some types under a prefix, or anything there.
+    pub(super) fn note(&mut self, reader: &Reader, prefix: &str, types: Option<&[String]>) -> Result<(), RegistryError> {
+        let (prefix, types) = (prefix.to_owned(), types.map(<[String]>::to_vec));
+        if let Entry::Vacant(place) = self.revisions.entry(CataloguePart { prefix, types }) {
+            let revision = place.key().revision(reader)?;
+            place.insert(revision);
         }
         Ok(())
+    }
+}
+
+impl CataloguePart {
+    /// Returns a number that moves whenever something changes there, as far as the reader may see it.
+    pub(crate) fn revision(&self, reader: &Reader) -> Result<u64, RegistryError> {
+        reader.revision(&self.prefix, self.types.as_deref())
+    }
+
+    /// Returns how much memory it takes, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let types = self.types.iter().flatten().map(|kind| kind.len() + size_of::<String>());
+        size_of::<Self>() + self.prefix.len() + types.sum::<usize>()
     }
 }
 

@@ -303,13 +303,13 @@ impl Reader {
         })
     }
 
-    /// Returns a number that moves whenever anything moves that the caller may read under the prefix, or the set of plugins does, and at no
-    /// other time.
+    /// Returns a number that moves whenever anything moves that the caller may read under the prefix and a service can see, or the set of
+    /// plugins does, and at no other time. Where types are given (a trailing `*` makes a pattern), only their entries count.
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn revision(&self, prefix: &str) -> Result<u64, RegistryError> {
-        Ok(self.metadata.revision(self.scope(), prefix)?)
+    pub fn revision(&self, prefix: &str, types: Option<&[String]>) -> Result<u64, RegistryError> {
+        Ok(self.metadata.revision(self.scope(), prefix, types)?)
     }
 
     /// Returns the size of what a manifest names, where a repository holds it.

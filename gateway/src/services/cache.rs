@@ -1,4 +1,4 @@
-//! Answers that are kept until something changes under a prefix that they were made from.
+//! Answers that are kept until something changes in a part of the catalogue that they were made from.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,7 +8,7 @@ use quick_cache::{Weighter, sync};
 use super::{Part, ServiceResponse, length};
 use crate::{
     oci::{Digest, Repository, Scope},
-    plugin_host::{Draft, DraftPart, Inquiry, Service, cache},
+    plugin_host::{CataloguePart, Draft, DraftPart, Inquiry, Service, cache},
     registry::{Blob, Reader},
 };
 
@@ -62,8 +62,8 @@ pub(super) struct Kept {
     headers: Vec<(String, String)>,
     body: Vec<KeptPart>,
     etag: String,
-    /// The prefixes that were read, with their revisions before they were read.
-    revisions: BTreeMap<String, u64>,
+    /// The parts of the catalogue that were read, with their revisions before they were read.
+    revisions: BTreeMap<CataloguePart, u64>,
 }
 
 enum KeptPart {
@@ -74,7 +74,7 @@ enum KeptPart {
 
 impl Kept {
     /// Keeps an answer with status 200.
-    pub(super) fn new(draft: Draft, revisions: BTreeMap<String, u64>) -> Self {
+    pub(super) fn new(draft: Draft, revisions: BTreeMap<CataloguePart, u64>) -> Self {
         let part = |part| match part {
             DraftPart::Bytes(bytes) => KeptPart::Bytes(bytes.into()),
             DraftPart::Blob(repository, blob) => KeptPart::Blob(repository, blob),
@@ -105,7 +105,7 @@ impl Kept {
 
     /// Says whether nothing changed since, and the caller may still have every blob.
     fn holds(&self, reader: &Reader) -> bool {
-        let unchanged = |(prefix, revision): (&String, &u64)| reader.revision(prefix).is_ok_and(|now| now == *revision);
+        let unchanged = |(part, revision): (&CataloguePart, &u64)| part.revision(reader).is_ok_and(|now| now == *revision);
         let readable = |part: &KeptPart| match part {
             KeptPart::Bytes(_) => true,
             KeptPart::Blob(repository, blob) => reader.blob(repository, &blob.digest).is_ok(),
@@ -131,11 +131,7 @@ impl Weighter<Key, Arc<Kept>> for Size {
             })
             .sum();
         let headers: usize = kept.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let revisions: usize = kept
-            .revisions
-            .keys()
-            .map(|prefix| prefix.len() + size_of::<(String, u64)>())
-            .sum();
+        let revisions: usize = kept.revisions.keys().map(|part| part.size() + size_of::<u64>()).sum();
         (ENTRY_BYTES + key.size() + body + headers + revisions) as u64
     }
 }

@@ -77,6 +77,33 @@ async fn an_answer_is_kept_until_its_prefix_changes() {
 }
 
 #[tokio::test]
+async fn what_entries_do_not_show_leaves_them_kept() {
+    let gateway = with_everything().await;
+    let artifact = Artifact::everything().with("pushed", "once");
+    let _ = artifact.push(&gateway, "team/a", "v1").await.expect(201);
+    let path = "/everything/entries/team";
+    let _ = asked(&gateway, path).await;
+    // Scans, which come later or came already, uploads of blobs, and pushes of other types.
+    let _ = scanned(&gateway, "team/a", "v1").await;
+    assert_eq!(asked(&gateway, path).await.1, 0, "a scan");
+    gateway.push_blob("team/a", "a blob").await;
+    assert_eq!(asked(&gateway, path).await.1, 0, "a blob");
+    gateway.push_image("team/a", "moved", &[b"a layer"]).await;
+    assert_eq!(asked(&gateway, path).await.1, 0, "an image");
+    // The same under the tag of the image takes that from it: now it shows another tag.
+    let _ = gateway
+        .put_manifest("team/a", "moved", &artifact.manifest())
+        .await
+        .expect(201);
+    let (answer, made) = asked(&gateway, path).await;
+    assert_eq!(made, 1);
+    assert!(answer.text().contains("moved"), "{}", answer.text());
+    gateway.push_image("team/a", "moved", &[b"a layer"]).await;
+    let (answer, made) = asked(&gateway, path).await;
+    assert_eq!((made, answer.text().contains("moved")), (1, false));
+}
+
+#[tokio::test]
 async fn requests_that_differ_share_nothing() {
     let gateway = with_everything().await;
     push(&gateway, "team/a", "v1").await;

@@ -35,7 +35,7 @@ impl Writing<'_> {
             self.end_upload(upload, digest)?;
         }
         let id = self.ensure_repository(repository)?;
-        self.link(repository, id, digest, size)
+        self.link(id, digest, size)
     }
 
     pub(super) fn mount_blob(&mut self, repository: &Repository, digest: &Digest, from: &[Repository]) -> Result<Applied, Abort> {
@@ -43,7 +43,7 @@ impl Writing<'_> {
             let Some(source) = self.repository(source)? else { continue };
             if let Some(size) = self.blob_size(source, digest)? {
                 let id = self.ensure_repository(repository)?;
-                self.link(repository, id, digest, size)?;
+                self.link(id, digest, size)?;
                 return Ok(Applied::Mounted(size));
             }
         }
@@ -55,6 +55,7 @@ impl Writing<'_> {
         if self.execute(UNLINK, params![digest.as_str(), id])? == 0 {
             return Err(Refused::Absent.into());
         }
+        // What a manifest names can be gone from now on.
         self.changed(repository);
         Ok(Applied::Done)
     }
@@ -76,13 +77,10 @@ impl Writing<'_> {
         self.row(SIZE, params![digest.as_str(), repository_id], |row| unsigned(row, 0))
     }
 
-    fn link(&mut self, repository: &Repository, id: i64, digest: &Digest, size: u64) -> Result<Applied, Abort> {
+    /// Links a blob. Nobody sees it before a manifest names it.
+    fn link(&mut self, id: i64, digest: &Digest, size: u64) -> Result<Applied, Abort> {
         let existed = self.blob_size(id, digest)?.is_some();
         self.execute(LINK, params![digest.as_str(), id, signed(size)])?;
-        if existed {
-            return Ok(Applied::Existed);
-        }
-        self.changed(repository);
-        Ok(Applied::Done)
+        Ok(if existed { Applied::Existed } else { Applied::Done })
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     oci::{Digest, Repository, Tag},
 };
 
-const DELETE_TAG: &str = "DELETE FROM tags WHERE repository_id = ?1 AND tag = ?2";
+const DELETE_TAG: &str = "DELETE FROM tags WHERE repository_id = ?1 AND tag = ?2 RETURNING artifact_id";
 const DELETE_TAGS: &str = "DELETE FROM tags WHERE artifact_id = ?1";
 const DELETE_EDGES: &str = "DELETE FROM edges WHERE artifact_id = ?1";
 const DELETE_REFERRER: &str = "DELETE FROM referrers WHERE artifact_id = ?1";
@@ -36,9 +36,8 @@ pub(super) const STATEMENTS: &[&str] = &[
 impl Writing<'_> {
     pub(super) fn delete_tag(&mut self, repository: &Repository, tag: &Tag) -> Result<Applied, Abort> {
         let id = self.repository(repository)?.ok_or(Refused::Absent)?;
-        if self.execute(DELETE_TAG, params![id, tag.as_str()])? == 0 {
-            return Err(Refused::Absent.into());
-        }
+        let artifact = self.row(DELETE_TAG, params![id, tag.as_str()], |row| row.get(0))?;
+        self.tags_changed(artifact.ok_or(Refused::Absent)?)?;
         self.changed(repository);
         Ok(Applied::Done)
     }

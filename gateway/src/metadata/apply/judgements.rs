@@ -16,7 +16,7 @@ const SAME: &str = "SELECT 1 FROM judgements WHERE artifact_id = ?1 AND type_id 
     AND findings = ?5 AND entry IS ?6";
 const PUT: &str = "INSERT INTO judgements (artifact_id, repository, digest, type_id, stamp_id, failure, findings, entry)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-const DELETE: &str = "DELETE FROM judgements WHERE artifact_id = ?1 RETURNING entry IS NOT NULL";
+const DELETE: &str = "DELETE FROM judgements WHERE artifact_id = ?1 RETURNING type_id, repository, entry";
 const ADD_WORDS: &str = "INSERT INTO words (rowid, title, summary, keywords, repository, scope) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const DELETE_WORDS: &str = "DELETE FROM words WHERE rowid = ?1";
 
@@ -49,12 +49,12 @@ impl Writing<'_> {
             digest,
             judged,
         } = update;
-        if let Some(artifact) = self.artifact_in(repository, digest)?
-            && self.judge(artifact.id, repository, digest, judged)?
-        {
+        if let Some(artifact) = self.artifact_in(repository, digest)? {
+            if self.judge(artifact.id, repository, digest, judged)? {
+                self.changed(repository);
+            }
             // Who owns an artifact by now has no other opinion of it.
             self.execute(DELETE_OPINION, params![artifact.id, judged.stamp.plugin])?;
-            self.changed(repository);
         }
         Ok(Applied::Done)
     }
@@ -76,7 +76,7 @@ impl Writing<'_> {
         self.execute(DELETE_OPINIONS, [artifact]).map(|_| ())
     }
 
-    /// Stores what a plugin said, in place of what was said before. Returns whether that is something else.
+    /// Stores what a plugin said, in place of what was said before. Returns whether the entry is another one.
     pub(super) fn judge(
         &mut self,
         artifact: i64,
@@ -92,20 +92,41 @@ impl Writing<'_> {
         if self.exists(SAME, params![artifact, kind, stamp, failure, findings, entry])? {
             return Ok(false);
         }
-        self.remove_judgement(artifact)?;
+        let before = self.take_entry(artifact)?;
         let (name, digest) = (repository.as_str(), digest.as_str());
         self.execute(PUT, params![artifact, name, digest, kind, stamp, failure, findings, entry])?;
         if let Some(entry) = &judged.entry {
             self.add_words(artifact, entry, repository)?;
         }
-        Ok(true)
+        let now = entry.map(|entry| (kind, name.to_owned(), entry));
+        let differs = before != now;
+        if differs {
+            for (kind, repository, _) in before.into_iter().chain(now) {
+                self.entry_changed(kind, repository);
+            }
+        }
+        Ok(differs)
     }
 
     pub(super) fn remove_judgement(&mut self, artifact: i64) -> rusqlite::Result<()> {
-        if self.row(DELETE, [artifact], |row| row.get(0))? == Some(true) {
-            self.execute(DELETE_WORDS, [artifact])?;
+        if let Some((kind, repository, _)) = self.take_entry(artifact)? {
+            self.entry_changed(kind, repository);
         }
         Ok(())
+    }
+
+    /// Removes what was said of an artifact. Returns type, repository and text of its entry, where there was one.
+    fn take_entry(&self, artifact: i64) -> rusqlite::Result<Option<(i64, String, String)>> {
+        let entry = self.row(DELETE, [artifact], |row| {
+            let (kind, repository) = (row.get(0)?, row.get(1)?);
+            let entry: Option<String> = row.get(2)?;
+            Ok(entry.map(|entry| (kind, repository, entry)))
+        })?;
+        let entry = entry.flatten();
+        if entry.is_some() {
+            self.execute(DELETE_WORDS, [artifact])?;
+        }
+        Ok(entry)
     }
 
     /// Returns the row of a plugin's version and settings.

@@ -29,6 +29,9 @@ const ADD_REFERRER: &str = "INSERT INTO referrers (artifact_id, repository_id, s
 const SET_TAG: &str = "INSERT INTO tags (repository_id, tag, artifact_id) VALUES (?1, ?2, ?3)
     ON CONFLICT (repository_id, tag) DO UPDATE SET artifact_id = excluded.artifact_id
     WHERE artifact_id <> excluded.artifact_id";
+const TAGGED_OTHERWISE: &str =
+    "SELECT DISTINCT artifact_id FROM json_each(?2) CROSS JOIN tags ON repository_id = ?1 AND tag = value
+    WHERE artifact_id <> ?3";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
@@ -42,6 +45,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     ADD_CANDIDATE,
     ADD_REFERRER,
     SET_TAG,
+    TAGGED_OTHERWISE,
 ];
 
 /// A manifest that a repository holds.
@@ -57,7 +61,7 @@ impl Writing<'_> {
         let repository = self.ensure_repository(&put.repository)?;
         self.expect_held(repository, put)?;
         let (artifact, existed) = self.store_artifact(repository, put, false)?;
-        self.set_tags(repository, artifact, &put.tags)?;
+        let tagged = self.set_tags(repository, artifact, &put.tags)?;
         // A push that nobody judges does not contradict what was said of the same content before.
         if let Some(judged) = &put.judged {
             self.judge(artifact, &put.repository, &put.digest, judged)?;
@@ -67,6 +71,9 @@ impl Writing<'_> {
                     self.plan(artifact, kind, &judged.stamp, false, put.now)?;
                 }
             }
+        }
+        if tagged {
+            self.tags_changed(artifact)?;
         }
         self.changed(&put.repository);
         Ok(if existed { Applied::Existed } else { Applied::Done })
@@ -189,11 +196,20 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn set_tags(&self, repository: i64, artifact: i64, tags: &[Tag]) -> rusqlite::Result<()> {
-        for tag in tags {
-            self.execute(SET_TAG, params![repository, tag.as_str(), artifact])?;
+    /// Sets tags, and notes whose they were. Returns whether any was set to something else before, or to nothing.
+    fn set_tags(&mut self, repository: i64, artifact: i64, tags: &[Tag]) -> Result<bool, Abort> {
+        if tags.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        let names = serde_json::to_string(&tags.iter().map(Tag::as_str).collect::<Vec<_>>())?;
+        for other in self.rows(TAGGED_OTHERWISE, params![repository, names, artifact], |row| row.get(0))? {
+            self.tags_changed(other)?;
+        }
+        let mut changed = 0;
+        for tag in tags {
+            changed += self.execute(SET_TAG, params![repository, tag.as_str(), artifact])?;
+        }
+        Ok(changed > 0)
     }
 
     /// Returns the size of what an edge names, where the repository holds it.

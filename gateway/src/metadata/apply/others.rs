@@ -24,7 +24,9 @@ impl Writing<'_> {
     }
 
     pub(super) fn plugins_changed(&mut self, set: &str) -> Result<Applied, Abort> {
-        self.execute(SET_PLUGINS, [set])?;
+        if self.execute(SET_PLUGINS, [set])? > 0 {
+            self.plugins_moved();
+        }
         Ok(Applied::Done)
     }
 

@@ -49,7 +49,7 @@ impl Writing<'_> {
             sarif.as_ref(),
         ];
         self.execute(PUT, row)?;
-        self.changed(repository);
+        self.changed_unseen(repository);
         Ok(Applied::Done)
     }
 

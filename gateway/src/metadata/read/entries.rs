@@ -50,8 +50,8 @@ impl Metadata {
         after: Option<(&str, &str)>,
         n: usize,
     ) -> Result<Vec<EntryItem>, MetadataError> {
-        let types = self.type_ids(|name| types.iter().any(|claim| claims(claim, name)))?;
-        self.entries_of(scope, prefix, &types, after, n)
+        let types = self.types_of(types)?;
+        self.entries_of(scope, prefix, &list(&types), after, n)
     }
 
     /// Returns up to `n` entries of a scope in which every word of a query begins a word of title, summary, keywords or repository, of a type
@@ -67,7 +67,7 @@ impl Metadata {
         after: Option<(&str, &str)>,
         n: usize,
     ) -> Result<Vec<EntryItem>, MetadataError> {
-        let types = self.type_ids(|name| artifact_type.is_none_or(|claim| claims(claim, name)))?;
+        let types = list(&self.type_ids(|name| artifact_type.is_none_or(|claim| claims(claim, name)))?);
         let words = match Query::parse(query) {
             Query::Everything => return self.entries_of(scope, "", &types, after, n),
             Query::Nothing => return Ok(Vec::new()),
@@ -106,18 +106,23 @@ impl Metadata {
         Ok(found)
     }
 
-    /// Returns the types with a property as a JSON array of their rows.
-    fn type_ids(&self, wanted: impl Fn(&str) -> bool) -> Result<String, MetadataError> {
+    /// Returns the rows of these types (a trailing `*` makes a pattern).
+    pub(super) fn types_of(&self, claimed: &[String]) -> Result<Vec<i64>, MetadataError> {
+        self.type_ids(|name| claimed.iter().any(|claim| claims(claim, name)))
+    }
+
+    /// Returns the rows of the types with a property.
+    fn type_ids(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<i64>, MetadataError> {
         let all = self.readers().rows(TYPES, [], |row| {
             Ok((row.get::<_, i64>(0)?, wanted(row.get_ref(1)?.as_str()?)))
         })?;
-        let ids: Vec<String> = all
-            .into_iter()
-            .filter(|(_, wanted)| *wanted)
-            .map(|(id, _)| id.to_string())
-            .collect();
-        Ok(format!("[{}]", ids.join(",")))
+        Ok(all.into_iter().filter(|(_, wanted)| *wanted).map(|(id, _)| id).collect())
     }
+}
+
+/// Writes the rows of types as a JSON array.
+fn list(types: &[i64]) -> String {
+    serde_json::to_string(types).expect("a list of numbers is JSON")
 }
 
 fn claims(claim: &str, name: &str) -> bool {

@@ -37,7 +37,8 @@ const STORED: [&str; MIGRATIONS.len()] = [
     INSERT INTO jobs VALUES (1, 1, 0, 1, 0, 0, NULL), (2, 2, 1, 1, 400, 5, 'no thread is free'), (3, 3, 1, 1, 300, 1, NULL),
         (4, 77, 1, 1, 10, 0, NULL), (5, 3, 0, 77, 10, 0, NULL);
     INSERT INTO uploads VALUES ('u1', 'a', 7, 'sha256', x'00', 't1', 40);
-    INSERT INTO plugin_set VALUES (1, 'word', 3);",
+    INSERT INTO plugin_set VALUES (1, 'word', 3);
+    INSERT INTO revisions VALUES ('', 9), ('a', 5), ('b', 4);",
     // A session that is becoming a digest, and one that became it.
     "INSERT INTO uploads VALUES ('u2', 'b', 9, 'sha256', x'01', 't2', 50, 1, 'sha256:7777777777777777777777777777777777777777777777777777777777777777', 1),
         ('u3', 'b', 9, 'sha256', x'02', 't3', 60, 2, 'sha256:7777777777777777777777777777777777777777777777777777777777777777', 1);
@@ -53,6 +54,8 @@ const STORED: [&str; MIGRATIONS.len()] = [
     "INSERT INTO words (rowid, title, summary, keywords, repository, scope) VALUES (3, 'web', '', '', 'b', 'b');",
     // A session of a peer.
     "INSERT INTO uploads VALUES ('u4', 'b', 9, 'sha256', x'03', 't4', 80, 0, NULL, 1, '192.0.2.1');",
+    // Entries of a type that changed.
+    "INSERT INTO changes VALUES (1, 'b', 7);",
 ];
 
 /// Makes a database of a version, with rows.

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
+use crate::metadata::recent::Of;
 
 fn prefixes(names: &[&str]) -> Prefixes {
     Prefixes::new(names.iter().map(|name| name.parse().unwrap())).unwrap()
@@ -125,7 +126,7 @@ async fn revisions_move_with_what_the_scope_covers_and_nothing_else() {
     ];
     let prefixes = ["", "secret", "secret/a", "team", "team/a", "team/secret", "z", "absent"];
     let all = || {
-        let of = |scope: &Scope| prefixes.map(|prefix| db.metadata.revision(scope, prefix).unwrap());
+        let of = |scope: &Scope| prefixes.map(|prefix| db.metadata.revision(scope, prefix, None).unwrap());
         scopes.each_ref().map(of)
     };
     let mut before = all();
@@ -140,7 +141,8 @@ async fn revisions_move_with_what_the_scope_covers_and_nothing_else() {
         let content = number.to_string();
         let commands = batch
             .iter()
-            .flat_map(|name| [link(name, &content), link(name, &format!("{content} more"))]);
+            .flat_map(|name| [content.clone(), format!("{content} more")].map(|content| manifest(name, &content, &[])))
+            .map(|put| Command::PutManifest(Box::new(put)));
         futures_util::future::join_all(commands.map(|command| db.done(command))).await;
         let after = all();
         for (scope, (before, after)) in scopes.iter().zip(before.iter().zip(&after)) {
@@ -153,9 +155,9 @@ async fn revisions_move_with_what_the_scope_covers_and_nothing_else() {
         before = after;
     }
     // Where nothing can be seen there is nothing, whatever happened; the set of plugins is everybody's.
-    assert_eq!(db.metadata.revision(&all_but(&["secret"]), "secret/a").unwrap(), 0);
+    assert_eq!(db.metadata.revision(&all_but(&["secret"]), "secret/a", None).unwrap(), 0);
     db.done(Command::PluginsChanged { set: "x".into() }).await;
-    assert_eq!(db.metadata.revision(&all_but(&["secret"]), "secret/a").unwrap(), 1);
+    assert_eq!(db.metadata.revision(&all_but(&["secret"]), "secret/a", None).unwrap(), 1);
 }
 
 /// Returns how many steps the database takes to read something.
@@ -180,13 +182,19 @@ async fn what_is_hidden_costs_no_step() {
     futures_util::future::join_all(hidden.iter().map(|(name, title)| put(&many, name, title))).await;
     let types = ["*".to_owned()];
     for scope in [all_but(&["secret"]), only(&["a", "t", "z"])] {
+        let of = |types| Of {
+            scope: scope.clone(),
+            prefix: String::new(),
+            types,
+        };
         let read = |db: &Database| {
             [
                 steps(db, |metadata| metadata.repositories(&scope, "", None, 2)),
                 steps(db, |metadata| metadata.entries(&scope, "", &types, None, 2)),
                 steps(db, |metadata| metadata.search(&scope, "", None, None, 10)),
                 steps(db, |metadata| metadata.search(&scope, "web", None, None, 10)),
-                steps(db, |metadata| metadata.revision(&scope, "")),
+                steps(db, |metadata| metadata.add_up(&of(None))),
+                steps(db, |metadata| metadata.add_up(&of(Some(types.to_vec())))),
             ]
         };
         for (few, many) in read(&few).into_iter().zip(read(&many)) {

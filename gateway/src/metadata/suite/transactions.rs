@@ -191,73 +191,6 @@ async fn of_many_that_expect_nothing_one_is_first() {
 }
 
 #[tokio::test]
-async fn revisions_move_where_something_changed_and_nowhere_else() {
-    let db = database();
-    let all = ["", "team", "team/a", "team/b", "other"];
-    let revisions = || all.map(|prefix| db.revision(prefix));
-    let moved = |before: [u64; 5], after: [u64; 5]| {
-        assert!(before.iter().zip(after).all(|(before, after)| *before <= after));
-        let moved = all
-            .into_iter()
-            .zip(before.into_iter().zip(after))
-            .filter(|(_, (before, after))| before != after);
-        moved.map(|(prefix, _)| prefix).collect::<Vec<_>>()
-    };
-    let set = |word: &str| Command::PluginsChanged { set: word.into() };
-    let entry = |title: &str| {
-        let (repository, digest, judged) = (repository("team/a"), digest("m"), judged(title, stamp("thing", "1")));
-        Command::PutEntry(Box::new(EntryUpdate {
-            repository,
-            digest,
-            judged,
-        }))
-    };
-    let in_a = vec!["", "team", "team/a"];
-    let tag_v = || Command::DeleteTag {
-        repository: repository("team/a"),
-        tag: tag("v"),
-    };
-    let steps = [
-        (link("team/a", "x"), in_a.clone()),
-        (link("team/a", "x"), vec![]),
-        (Command::PutManifest(Box::new(manifest("team/a", "m", &["v"]))), in_a.clone()),
-        (entry("one"), in_a.clone()),
-        (entry("one"), vec![]),
-        (Command::PutScan(Box::new(scan("team/a", "m", "{}"))), in_a.clone()),
-        (Command::PutScan(Box::new(scan("other", "m", "{}"))), vec![]),
-        (
-            Command::MountBlob {
-                repository: repository("team/b"),
-                digest: digest("x"),
-                from: vec![repository("team/a")],
-            },
-            vec!["", "team", "team/b"],
-        ),
-        (set("one"), all.to_vec()),
-        (set("one"), vec![]),
-        (set("two"), all.to_vec()),
-        (tag_v(), in_a.clone()),
-        (delete("team/a", "m"), in_a.clone()),
-        (
-            Command::UnlinkBlob {
-                repository: repository("team/a"),
-                digest: digest("x"),
-            },
-            in_a,
-        ),
-        (Command::ClaimJob { now: 1, after: None }, vec![]),
-    ];
-    for (number, (command, expected)) in steps.into_iter().enumerate() {
-        let before = revisions();
-        db.done(command).await;
-        assert_eq!(moved(before, revisions()), expected, "step {number}");
-    }
-    let before = revisions();
-    db.refused(tag_v()).await;
-    assert_eq!(revisions(), before);
-}
-
-#[tokio::test]
 async fn what_was_acknowledged_is_there_after_the_process_is_gone() {
     let db = database();
     db.done(link("a", "x")).await;
@@ -294,7 +227,7 @@ async fn two_writers_of_one_database_wait_for_each_other() {
         let (first, second) = tokio::join!(db.apply(link("a", &one)), other.apply(link("a", &two)));
         assert_eq!((first.unwrap(), second.unwrap()), (Applied::Done, Applied::Done));
         assert!(db.sees("a", &one) && db.sees("a", &two));
-        assert_eq!(other.revision(&Scope::All, "a").unwrap(), db.revision("a"));
+        assert_eq!(other.revision(&Scope::All, "a", None).unwrap(), db.revision("a"));
     }
 }
 

@@ -29,10 +29,10 @@ impl catalog::Host for State {}
 
 impl catalog::HostCatalog for State {
     fn revision(&mut self, catalog: Resource<CatalogHandle>, prefix: String) -> wasmtime::Result<String> {
-        let Some(reader) = self.reader_of(&catalog, &prefix)? else {
+        let Some(reader) = self.reader_of(&catalog, &prefix, None)? else {
             return Ok(String::new());
         };
-        let revision = reader.revision(&prefix).map_err(|error| storage_fault(&error))?;
+        let revision = reader.revision(&prefix, None).map_err(|error| storage_fault(&error))?;
         let plugin = &self.table.get(&catalog)?.plugin;
         // Another version or other settings of the plugin count as a change as well.
         Ok(format!(
@@ -49,7 +49,7 @@ impl catalog::HostCatalog for State {
         after: Option<String>,
         limit: u32,
     ) -> wasmtime::Result<Vec<String>> {
-        let Some(reader) = self.reader_of(&catalog, &prefix)? else {
+        let Some(reader) = self.reader_of(&catalog, &prefix, None)? else {
             return Ok(Vec::new());
         };
         let found = reader
@@ -74,7 +74,7 @@ impl catalog::HostCatalog for State {
         let Ok(name) = repository.parse::<Repository>() else {
             return unknown();
         };
-        let Some(reader) = self.reader_of(&catalog, &repository)? else {
+        let Some(reader) = self.reader_of(&catalog, &repository, None)? else {
             return unknown();
         };
         match reader.tags(&name, after.as_deref(), items(limit)) {
@@ -107,7 +107,7 @@ impl catalog::HostCatalog for State {
             Some(kind) => vec![kind],
             None => self.table.get(&catalog)?.plugin.claimed(),
         };
-        let Some(reader) = self.reader_of(&catalog, &prefix)? else {
+        let Some(reader) = self.reader_of(&catalog, &prefix, Some(&types))? else {
             return Ok(Ok("{\"items\":[]}".into()));
         };
         let page = self.page(&reader, &prefix, &types, cursor, items(limit));
@@ -129,7 +129,7 @@ impl catalog::HostCatalog for State {
         let (Ok(name), Ok(wanted)) = (repository.parse::<Repository>(), reference.parse::<Reference>()) else {
             return unknown();
         };
-        let Some(reader) = self.reader_of(&catalog, &repository)? else {
+        let Some(reader) = self.reader_of(&catalog, &repository, None)? else {
             return unknown();
         };
         match reader.open(&name, &wanted) {
@@ -144,7 +144,11 @@ impl catalog::HostCatalog for State {
                 };
                 Ok(Ok(self.table.push(handle)?))
             }
-            Err(RegistryError::ManifestUnknown(..) | RegistryError::RepositoryUnknown(_)) => unknown(),
+            Err(RegistryError::ManifestUnknown(..) | RegistryError::RepositoryUnknown(_)) => {
+                // What the gateway attaches has a digest and may come at any time, without a revision that moves.
+                self.reads.unsettled |= matches!(wanted, Reference::Digest(_));
+                unknown()
+            }
             Err(fault @ RegistryError::Unreadable { .. }) => Ok(Err(error("invalid", fault.to_string()))),
             Err(error) => Err(storage_fault(&error).into()),
         }
@@ -157,14 +161,22 @@ impl catalog::HostCatalog for State {
 }
 
 impl State {
-    /// Notes that something under a prefix is read, and returns what reads it. What is no prefix covers nothing.
-    fn reader_of(&mut self, catalog: &Resource<CatalogHandle>, prefix: &str) -> wasmtime::Result<Option<Reader>> {
+    /// Notes that something under a prefix is read, entries of some types or anything, and returns what reads it. What is no prefix covers
+    /// nothing.
+    fn reader_of(
+        &mut self,
+        catalog: &Resource<CatalogHandle>,
+        prefix: &str,
+        types: Option<&[String]>,
+    ) -> wasmtime::Result<Option<Reader>> {
         self.clock.check()?;
         if !prefix.is_empty() && prefix.parse::<Repository>().is_err() {
             return Ok(None);
         }
         let reader = self.table.get(catalog)?.reader.clone();
-        self.reads.note(&reader, prefix).map_err(|error| storage_fault(&error))?;
+        self.reads
+            .note(&reader, prefix, types)
+            .map_err(|error| storage_fault(&error))?;
         Ok(Some(reader))
     }
 

@@ -1,0 +1,54 @@
+//! Revisions: whether anything changed that somebody can see.
+//!
+//! A revision is the sum of the numbers of repositories (`apply::changes`) in the ranges that a prefix and a scope leave, and of how often the
+//! set of plugins changed. Numbers begin where no two repositories begin and are never removed, and each grows by one with each change,
+//! in its transaction. So the sum of one scope grows with everything that commits inside of it and is the same otherwise; an older value
+//! never comes again, whatever is deleted and made anew. What lies outside of the scope is no part of it.
+
+use rusqlite::Row;
+
+use super::ranges::ranges;
+use crate::{
+    metadata::{Metadata, MetadataError, apply::ALL_TYPES, recent::Of},
+    oci::Scope,
+};
+
+const REVISION: &str = "SELECT coalesce((SELECT sum(number) FROM json_each(?1)
+        CROSS JOIN changes ON type_id = value ->> 0 AND repository >= value ->> 1 AND repository < value ->> 2), 0)
+    + coalesce((SELECT generation FROM plugin_set WHERE id = 1), 0)";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[REVISION];
+
+impl Metadata {
+    /// Returns a number that grows whenever something changes under a prefix of whole segments and inside of a scope that services can see, or
+    /// the active set of plugins does, and at no other time. Where types are given (a trailing `*` makes a pattern), only what
+    /// happens to entries of these types counts; such numbers and those of everything have nothing to do with each other.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn revision(&self, scope: &Scope, prefix: &str, types: Option<&[String]>) -> Result<u64, MetadataError> {
+        let of = Of {
+            scope: scope.clone(),
+            prefix: prefix.to_owned(),
+            types: types.map(<[String]>::to_vec),
+        };
+        self.recent().revision(of, |of| self.add_up(of))
+    }
+
+    /// Returns a revision as the database has it.
+    pub(in crate::metadata) fn add_up(&self, of: &Of) -> Result<u64, MetadataError> {
+        let types = match &of.types {
+            None => vec![ALL_TYPES],
+            Some(types) => self.types_of(types)?,
+        };
+        let ranges = ranges(&of.prefix, &of.scope, None);
+        let parts: Vec<_> = types
+            .iter()
+            .flat_map(|kind| ranges.iter().map(move |(first, end)| (kind, first, end)))
+            .collect();
+        let parts = serde_json::to_string(&parts).expect("a list of numbers and strings is JSON");
+        let read = |row: &Row<'_>| Ok(row.get::<_, i64>(0)?.cast_unsigned());
+        Ok(self.readers().row(REVISION, [parts], read)?.unwrap_or_default())
+    }
+}
