@@ -20,7 +20,7 @@ const READY: &str = "portolan is ready at ";
 const PROFILE: &str = "serve";
 /// What is said before everything is compiled; the figure is of two idle cores.
 const FIRST_TIME: &str =
-    "The first time, the gateway and some 300 crates are compiled: about 5 minutes on two cores, then seconds.";
+    "The first time, the gateway and some 300 crates are compiled: about 8 minutes on two cores, then seconds.";
 
 /// Builds everything and becomes the gateway.
 pub(crate) fn serve(arguments: &[String]) -> anyhow::Result<()> {
