@@ -1,5 +1,7 @@
 //! Puts the gateway together from its configuration, runs it, stops it.
 
+mod backup;
+mod data;
 mod limits;
 
 use std::{net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
@@ -19,6 +21,8 @@ use crate::{
     storage::{FsStorage, StorageError, create_folder_durably},
 };
 
+pub use backup::{BackupError, Copied, backup, restore};
+pub use data::{Collectable, Data, collectable};
 pub use limits::Footprint;
 
 /// How often uploads are looked for that nobody uses any more.
@@ -41,6 +45,12 @@ pub enum AppError {
     /// Another gateway uses the data folder.
     #[error("the data folder {0} is in use by another gateway; stop it, or choose another folder with --data or [storage] path")]
     DataInUse(String),
+    /// There is no data.
+    #[error("{0} holds no data of a gateway; name its folder with --data, or its configuration with --config")]
+    NoData(String),
+    /// A backup is being restored into the data folder, or was and was cut off.
+    #[error("the data folder {0} was not restored to the end; run `portolan restore` again")]
+    Restoring(String),
     /// The storage cannot be opened.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -92,6 +102,9 @@ impl App {
         let server = Server::listen(config.http.listen).await?;
         let address = server.address();
         let lock = lock_data(&config.storage.path)?;
+        if backup::is_being_restored(&config.storage.path) {
+            return Err(AppError::Restoring(config.storage.path.display().to_string()));
+        }
         let storage = Arc::new(FsStorage::open(&config.storage.path)?);
         let metadata = Metadata::open(&config.storage.path)?;
         let plugins = PluginHost::new(config.plugins, CodeHashes::new(metadata.clone()))?;
@@ -111,6 +124,7 @@ impl App {
         let background = vec![
             tokio::spawn(registry.clone().run_jobs(stopped.clone())),
             tokio::spawn(registry.clone().run_planning(stopped.clone())),
+            tokio::spawn(registry.clone().run_collection(stopped.clone())),
             tokio::spawn(expire_uploads(registry, stopped.clone())),
         ];
         let server = tokio::spawn(server.serve(gateway.clone(), stopped));
@@ -159,6 +173,12 @@ impl App {
             if let Err(error) = task.await {
                 tracing::error!(error = &error as &dyn std::error::Error, "a task did not end well");
             }
+        }
+        if let Err(error) = self.gateway.registry.end_collection().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "leases could not be written; the next run waits before it collects"
+            );
         }
         self.gateway.registry.end().await;
     }

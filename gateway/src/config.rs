@@ -70,6 +70,8 @@ pub struct Config {
     pub storage: Storage,
     /// The rules of the registry.
     pub registry: registry::Config,
+    /// When what nobody needs goes.
+    pub gc: registry::CollectionConfig,
     /// How plugins run.
     pub plugins: plugin_host::Config,
     /// How services are answered.
@@ -212,6 +214,7 @@ impl Config {
         self.storage.path = overrides.data.unwrap_or(self.storage.path);
         self.plugins.folder = overrides.plugins.or(self.plugins.folder).or_else(beside);
         self.plugins.cache = self.storage.path.join("code");
+        self.registry.collection = self.gc.clone();
         self
     }
 
@@ -220,6 +223,7 @@ impl Config {
         problems.within("http", |problems| self.http.problems(problems));
         problems.within("storage", |problems| self.storage.problems(problems));
         problems.within("registry", |problems| self.registry.problems(problems));
+        problems.within("gc", |problems| self.gc.problems(problems));
         problems.within("plugins", |problems| self.plugins.problems(problems));
         problems.within("services", |problems| self.services.problems(problems));
         problems.within("log", |problems| self.log.problems(problems));

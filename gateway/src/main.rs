@@ -1,5 +1,7 @@
-//! The command line: `portolan serve`, `portolan config`.
+//! The command line: `portolan serve`, `portolan config`, and what keeps a data folder well.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
+
+mod keep;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -58,6 +60,84 @@ enum Command {
     /// Prints or checks configurations.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Removes what nobody needs from the data of a gateway that does not run. One that runs does so by itself.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Example: portolan gc --data portolan-data"
+    )]
+    Gc {
+        #[command(subcommand)]
+        command: Option<GcCommand>,
+        #[command(flatten)]
+        place: Place,
+        /// Tells what would be removed, and removes nothing. The gateway may run.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Reads everything that the data of a gateway that does not run holds, and compares it with its digests. What is spoilt is marked: a push
+    /// of the same content heals it.
+    #[command(
+        after_help = "Example: portolan scrub --data portolan-data\nEnds with status 1 where something is spoilt or nothing leads to it."
+    )]
+    Scrub {
+        #[command(flatten)]
+        place: Place,
+        /// Marks and removes nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Prints the report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Copies the data of a gateway, which may run, into a folder. Made again, it copies what is new.
+    #[command(after_help = "Example: portolan backup --data portolan-data /backups/portolan")]
+    Backup {
+        /// The folder of the backup.
+        folder: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Makes a new data folder of a backup.
+    #[command(after_help = "Example: portolan restore --data portolan-data /backups/portolan")]
+    Restore {
+        /// The folder of the backup.
+        folder: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Which data folder.
+#[derive(clap::Args)]
+struct Place {
+    /// The configuration of the gateway.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where blobs and metadata are kept.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Place {
+    fn config(self) -> Result<Config, config::ConfigError> {
+        let data = self.data;
+        Config::load(
+            self.config.as_deref(),
+            Overrides {
+                data,
+                ..Overrides::default()
+            },
+        )
+    }
+}
+
+#[derive(Subcommand)]
+enum GcCommand {
+    /// Tells how much there is to remove. The gateway may run.
+    Status {
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 #[derive(Subcommand)]
@@ -110,6 +190,19 @@ fn run(command: Command) -> anyhow::Result<()> {
             runtime.shutdown_timeout(LAST_WORK_MAX);
             served
         }
+        Command::Gc {
+            command: Some(GcCommand::Status { place }),
+            ..
+        } => keep::status(&place.config()?),
+        Command::Gc {
+            command: None,
+            place,
+            dry_run: true,
+        } => keep::status(&place.config()?),
+        Command::Gc { place, .. } => block_on(keep::collect(place.config()?)),
+        Command::Scrub { place, dry_run, json } => block_on(keep::scrub(place.config()?, dry_run, json)),
+        Command::Backup { folder, place } => keep::backup(&place.config()?, &folder),
+        Command::Restore { folder, place } => keep::restore(&place.config()?, &folder),
         Command::Config(ConfigCommand::Default) => print(config::DEFAULT),
         Command::Config(ConfigCommand::Check { file }) => {
             let config = Config::load(Some(&file), Overrides::default())?;
@@ -117,6 +210,13 @@ fn run(command: Command) -> anyhow::Result<()> {
             print(&format!("{file} is fine. Its limits let the gateway take {footprint}"))
         }
     }
+}
+
+/// Runs work on a data folder.
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("cannot start threads")?.block_on(work)
 }
 
 /// Prints what was asked for. Whoever reads only a part of it has closed the pipe, and wants no more.

@@ -17,6 +17,7 @@ mod recent;
 mod record;
 mod reserve;
 mod schema;
+mod snapshot;
 #[cfg(test)]
 mod suite;
 mod writer;
@@ -24,13 +25,17 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 pub use command::{
-    Applied, Command, Edge, EdgeKind, EndedUpload, EntryUpdate, Expected, Judged, PutManifest, Refused, SaveUpload, ScanUpdate,
+    Applied, Command, Edge, EdgeKind, EndedUpload, EntryUpdate, Expected, Judged, Lease, LinkBlob, PutManifest, Refused,
+    SaveUpload, ScanUpdate,
 };
 pub use job::{Claimed, Job, JobCount, JobEnd, JobKind, Plan, PlanCursor, Turn};
 pub use record::{
-    ArtifactRecord, Entry, EntryItem, Finding, FindingLocation, FindingSource, ManifestHead, ManifestRecord, Opinion,
-    ReferenceRecord, ReferrerRecord, Related, Stamp, UnfinishedUpload, UnfinishedUploads, UploadProgress, UploadRecord,
+    ArtifactRecord, BlobRecord, BlobRow, Entry, EntryItem, Finding, FindingLocation, FindingSource, Garbage, GarbageCount,
+    LeaseCursor, ManifestHead, ManifestRecord, Opinion, ReferenceRecord, ReferrerRecord, Related, Stamp, UnfinishedUpload,
+    UnfinishedUploads, UploadProgress, UploadRecord,
 };
+
+pub use snapshot::Snapshot;
 
 use self::{checkpoints::Checkpoints, readers::Readers, recent::Recent, reserve::Reserve, schema::Location, writer::Writer};
 

@@ -5,6 +5,7 @@
 
 mod code;
 mod digest;
+mod location;
 mod manifest;
 mod media_type;
 mod name;
@@ -12,6 +13,7 @@ mod scope;
 
 pub use code::ErrorCode;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
+pub use location::Location;
 pub use manifest::{Descriptor, MANIFEST_CANDIDATES_MAX, Manifest, ManifestError, ManifestKind, referrers_tag};
 pub use media_type::{MediaType, media_types};
 pub use name::{NameError, Reference, Repository, Tag};

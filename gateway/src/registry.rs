@@ -5,6 +5,7 @@
 
 mod blobs;
 mod code_hashes;
+mod collection;
 mod config;
 mod content;
 mod error;
@@ -12,12 +13,14 @@ mod hooks;
 mod in_use;
 mod incoming;
 mod jobs;
+mod leases;
 mod manifests;
 mod publish;
 mod reader;
 mod ready;
 mod referrers;
 mod sarif;
+mod scrub;
 mod spool;
 mod tasks;
 mod uploads;
@@ -38,6 +41,7 @@ use crate::{
 };
 
 pub use code_hashes::CodeHashes;
+pub use collection::{CollectionStatus, Config as CollectionConfig};
 pub use config::{Config, MissingReferences};
 pub use error::RegistryError;
 pub use hooks::{Artifact, HookError, Hooks, Judgement, NoHooks, Owner, Push, Rejection, Remark, Scanned};
@@ -48,6 +52,7 @@ pub use publish::{Change, Owns, Publication, Staged};
 pub use reader::{Blob, EntryCursor, Reader};
 pub use referrers::ReferrersPage;
 pub use sarif::{Run, SARIF_MEDIA_TYPE, sarif};
+pub use scrub::{Fault, Scrub, ScrubProgress, ScrubReport, Spoilt};
 pub use uploads::UploadState;
 
 /// What plugins say is kept by the metadata; those who implement [`Hooks`] name it from here.
@@ -67,7 +72,8 @@ pub struct Shared {
     metadata: Metadata,
     hooks: Arc<dyn Hooks>,
     sessions: uploads::Sessions,
-    pins: content::Pins,
+    leases: leases::Leases,
+    collected: collection::Collected,
     tasks: tasks::Tasks,
     probe: ready::Probe,
     jobs: jobs::Counts,
@@ -93,7 +99,8 @@ impl Registry {
             metadata,
             hooks,
             sessions: uploads::Sessions::default(),
-            pins: content::Pins::default(),
+            leases: leases::Leases::default(),
+            collected: collection::Collected::default(),
             tasks: tasks::Tasks::default(),
             probe: ready::Probe::default(),
             jobs: jobs::Counts::new(),

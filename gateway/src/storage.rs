@@ -1,7 +1,8 @@
-//! Bytes by digest, and uploads that become them.
+//! Bytes at locations, and uploads that become them.
 //!
-//! A [`Storage`] holds content globally: who may see which digest is not its business but that of the links in the metadata. It
-//! trusts its caller with digests: whoever completes an upload has hashed every byte.
+//! A [`Storage`] says where it keeps some content; which digest lies where, and who may see it, is the business of the metadata. It
+//! trusts its caller with digests: whoever completes an upload has hashed every byte. A location is never used twice: removing what lies at
+//! one cannot hit a newer upload of the same content.
 //!
 //! What is acknowledged is durable: when [`Storage::sync`], [`Storage::complete`] or [`Storage::put`] returns, a crash at any
 //! instruction loses nothing of it.
@@ -20,7 +21,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::oci::Digest;
+use crate::oci::{Digest, Location};
 
 #[cfg(test)]
 pub(crate) use fs::Slow;
@@ -34,9 +35,9 @@ pub const PIECE_BYTES_MAX: usize = 512 * 1024;
 /// Why the storage could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// There is no content with this digest.
-    #[error("no content is stored for {0}")]
-    Absent(Digest),
+    /// There is no content at this location.
+    #[error("no content is stored at {0}")]
+    Absent(Location),
     /// There is no such upload.
     #[error("there is no upload {0:?} in the storage")]
     UploadAbsent(String),
@@ -64,6 +65,22 @@ pub enum StorageError {
         source: std::io::Error,
     },
 }
+
+/// Some content, as a list of all that a storage holds tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Where it lies.
+    pub location: Location,
+    /// The digest that it should have.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was written, in seconds since 1970, as far as that is known.
+    pub written: u64,
+}
+
+/// A list of content.
+pub type Listing = BoxStream<'static, Result<Listed, StorageError>>;
 
 /// A stream of the pieces of some content.
 pub type Pieces = BoxStream<'static, Result<Bytes, StorageError>>;
@@ -101,34 +118,39 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns the uploads that were made durable and have not ended.
     async fn uploads(&self) -> Result<Vec<String>, StorageError>;
 
-    /// Makes the first `size` bytes of an upload the content of `digest`, durably. The upload is gone afterwards. Content that is there
-    /// already may be replaced: it is the same.
-    async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError>;
+    /// Makes the first `size` bytes of an upload, which have this digest, content, durably, and returns where it lies. The upload is gone
+    /// afterwards.
+    async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<Location, StorageError>;
+
+    /// Returns where the content of an upload lies that somebody may have completed without being told so, and its size, and makes it as
+    /// durable as if they had.
+    async fn completed(&self, upload: &str, digest: &Digest) -> Result<Option<(Location, u64)>, StorageError>;
 
     /// Forgets an upload. It is no error where there is none.
     async fn abort(&self, upload: &str) -> Result<(), StorageError>;
 
-    /// Stores content that is at hand as a whole, durably: what `begin`, `write_part` and `complete` do, at one go.
-    async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<(), StorageError>;
-
-    /// Returns the size of some content that somebody may have completed without being told so, and makes it as durable as if they had.
-    async fn confirm(&self, digest: &Digest) -> Result<Option<u64>, StorageError>;
+    /// Stores content that is at hand as a whole, durably, and returns where it lies: what `begin`, `write_part` and `complete` do, at one go.
+    async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<Location, StorageError>;
 
     /// Tries whether something could be written now, and leaves nothing of it.
     async fn probe(&self) -> Result<(), StorageError>;
 
     /// Returns the size of some content in bytes.
-    async fn size(&self, digest: &Digest) -> Result<Option<u64>, StorageError>;
+    async fn size(&self, location: &Location) -> Result<Option<u64>, StorageError>;
 
     /// Streams a range of some content. Pieces have at most [`PIECE_BYTES_MAX`] bytes; the stream fails where the content is
     /// shorter than the range.
-    async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<Pieces, StorageError>;
+    async fn read(&self, location: &Location, range: Range<u64>) -> Result<Pieces, StorageError>;
 
     /// Returns a range of some content at once, for ranges of at most a few [`PIECE_BYTES_MAX`]. The answer ends early where the content does.
-    async fn read_at(&self, digest: &Digest, range: Range<u64>) -> Result<Bytes, StorageError>;
+    async fn read_at(&self, location: &Location, range: Range<u64>) -> Result<Bytes, StorageError>;
 
-    /// Removes some content. It is no error where there is none, and it need not be durable: what a crash brings back has no links.
-    async fn delete(&self, digest: &Digest) -> Result<(), StorageError>;
+    /// Lists all content, in no order. What comes or goes meanwhile may be in the list or not.
+    fn list(&self) -> Listing;
+
+    /// Removes some content, and returns whether it is gone: what somebody reads as a stream stays. It is no error where there is none, and it
+    /// need not be durable: what a crash brings back is removed again.
+    async fn delete(&self, location: &Location) -> Result<bool, StorageError>;
 }
 
 /// A driver that several parts of the gateway share.

@@ -22,7 +22,10 @@ use crate::{
 
 /// `GET` and `HEAD /v2/{repository}/blobs/{digest}`
 pub(super) async fn get(call: &Call, repository: &Repository, digest: &Digest) -> Answer {
-    let blob = call.reader().blob(repository, digest)?;
+    let blob = match call.is_head() {
+        true => call.gateway.registry.look_for_blob(&call.caller, repository, digest).await?,
+        false => call.reader().blob(repository, digest)?,
+    };
     let etag = etag(digest);
     if call.conditions().client_has(&etag)? {
         return Ok(described(answer(304, "", Body::empty()), &blob));
@@ -32,10 +35,10 @@ pub(super) async fn get(call: &Call, repository: &Repository, digest: &Digest) -
         .header(header::RANGE)
         .filter(|_| !call.is_head() && call.wants_range(&etag));
     match range::wanted(range, blob.size) {
-        Wanted::Whole => content(call, &blob, 0..blob.size, StatusCode::OK).await,
+        Wanted::Whole => content(call, repository, &blob, 0..blob.size, StatusCode::OK).await,
         Wanted::Part(range) => {
             let content_range = value(format!("bytes {}-{}/{}", range.start, range.end - 1, blob.size));
-            let mut response = content(call, &blob, range, StatusCode::PARTIAL_CONTENT).await?;
+            let mut response = content(call, repository, &blob, range, StatusCode::PARTIAL_CONTENT).await?;
             response.headers_mut().insert(header::CONTENT_RANGE, content_range);
             Ok(response)
         }
@@ -57,14 +60,21 @@ pub(super) async fn delete(call: &Call, repository: &Repository, digest: &Digest
     Ok(answer(202, "", Body::empty()))
 }
 
-async fn content(call: &Call, blob: &Blob, range: Range<u64>, status: StatusCode) -> Answer {
+async fn content(call: &Call, repository: &Repository, blob: &Blob, range: Range<u64>, status: StatusCode) -> Answer {
     let length = range.end - range.start;
     let body = match call.is_head() || length == 0 {
         true => Body::empty(),
-        false => Body::from_stream(blob.stream(range).await?.inspect_err(|error| {
-            // The status is sent already: all that is left is to break the connection off, which the length makes plain.
-            tracing::error!(error = error as &dyn std::error::Error, "a blob could not be read to its end");
-        })),
+        false => {
+            let pieces = call
+                .gateway
+                .registry
+                .stream_blob(&call.caller, repository, blob, range)
+                .await?;
+            Body::from_stream(pieces.inspect_err(|error| {
+                // The status is sent already: all that is left is to break the connection off, which the length makes plain.
+                tracing::error!(error = error as &dyn std::error::Error, "a blob could not be read to its end");
+            }))
+        }
     };
     let mut response = described(Response::new(body), blob);
     *response.status_mut() = status;

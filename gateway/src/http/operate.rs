@@ -54,6 +54,7 @@ pub(super) fn metrics(call: &Call) -> Answer {
     }
     text.push_str(&call.gateway.plugins.metrics_text());
     text.push_str(&call.gateway.registry.jobs_metrics_text());
+    text.push_str(&call.gateway.registry.collection_metrics_text()?);
     text.push_str("# EOF\n");
     Ok(answer(
         200,

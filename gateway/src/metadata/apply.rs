@@ -2,6 +2,7 @@
 
 mod blobs;
 mod changes;
+mod collection;
 mod deletions;
 mod expectations;
 mod jobs;
@@ -33,6 +34,7 @@ pub(super) fn statements() -> Vec<&'static str> {
         own.as_slice(),
         blobs::STATEMENTS,
         changes::STATEMENTS,
+        collection::STATEMENTS,
         deletions::STATEMENTS,
         expectations::STATEMENTS,
         jobs::STATEMENTS,
@@ -123,24 +125,29 @@ impl<'a> Writing<'a> {
 
     fn run(&mut self, command: Command) -> Result<Applied, Abort> {
         match command {
-            Command::LinkBlob {
-                repository,
-                digest,
-                size,
-                upload,
-            } => self.link_blob(&repository, &digest, size, upload.as_ref()),
+            Command::LinkBlob(link) => self.link_blob(&link),
             Command::MountBlob {
                 repository,
                 digest,
                 from,
-            } => self.mount_blob(&repository, &digest, &from),
-            Command::UnlinkBlob { repository, digest } => self.unlink_blob(&repository, &digest),
+                lease,
+            } => self.mount_blob(&repository, &digest, &from, lease),
+            Command::UnlinkBlob { repository, digest, now } => self.unlink_blob(&repository, &digest, now),
+            Command::RenewLeases { blobs, lease } => self.renew_leases(&blobs, lease),
+            Command::Collect { blobs, now } => self.collect(&blobs, now),
+            Command::MarkBlob {
+                digest,
+                location,
+                is_whole,
+            } => self.mark_blob(&digest, &location, is_whole),
+            Command::ForgetGarbage { locations } => self.forget_garbage(&locations),
+            Command::LeasesAreWritten(written) => self.leases_are_written(written),
             Command::SaveUpload(upload) => self.save_upload(&upload),
             Command::DropUpload { id } => self.drop_upload(&id),
             Command::ForgetEndedUploads { before, n } => self.forget_ended_uploads(before, n),
             Command::Probe { now } => self.probe(now),
             Command::PutManifest(put) => self.put_manifest(&put),
-            Command::DeleteManifest { repository, digest } => self.delete_manifest(&repository, &digest),
+            Command::DeleteManifest { repository, digest, now } => self.delete_manifest(&repository, &digest, now),
             Command::DeleteTag { repository, tag } => self.delete_tag(&repository, &tag),
             Command::Expect {
                 repository,

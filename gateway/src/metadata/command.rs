@@ -6,25 +6,16 @@ use super::{
     job::{Claimed, JobEnd, Plan, Turn},
     record::{Entry, Finding, Opinion, Stamp},
 };
-use crate::oci::{Algorithm, Digest, MediaType, Reference, Repository, Tag};
+use crate::oci::{Algorithm, Digest, Location, MediaType, Reference, Repository, Tag};
 
 /// One write. It happens as a whole or not at all.
 ///
 /// Every command that changes what services see of a repository moves its revisions in the same transaction.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// Makes a blob whose bytes are durable visible in a repository, and ends the upload session it came from: where the session has a
-    /// row, it says from now on what became of it.
-    LinkBlob {
-        /// The repository.
-        repository: Repository,
-        /// The digest of the blob.
-        digest: Digest,
-        /// The size in bytes.
-        size: u64,
-        /// The upload session that ends with it.
-        upload: Option<EndedUpload>,
-    },
+    /// Makes a blob visible in a repository, and ends the upload session it came from: where the session has a row, it says from now on
+    /// what became of it.
+    LinkBlob(LinkBlob),
     /// Makes a blob of another repository visible in this one. Refused with [`Refused::Absent`] where none of `from` holds it.
     MountBlob {
         /// The repository to mount into.
@@ -33,6 +24,8 @@ pub enum Command {
         digest: Digest,
         /// Repositories that the caller may read, at most 100.
         from: Vec<Repository>,
+        /// How long it stays without a manifest that names it.
+        lease: Lease,
     },
     /// Hides a blob from a repository. Its manifests stay. Refused with [`Refused::Absent`] where it is not linked.
     UnlinkBlob {
@@ -40,7 +33,40 @@ pub enum Command {
         repository: Repository,
         /// The digest of the blob.
         digest: Digest,
+        /// The time now, in seconds since 1970.
+        now: u64,
     },
+    /// Lets blobs that were seen stay for a while, in repositories that hold them.
+    RenewLeases {
+        /// The blobs.
+        blobs: Vec<(Repository, Digest)>,
+        /// How long they stay.
+        lease: Lease,
+    },
+    /// Hides blobs from repositories whose lease has ended and that have no manifest that names them, and says as [`Applied::Collected`] how
+    /// many they were. What nobody sees any more becomes garbage.
+    Collect {
+        /// What is to be looked at.
+        blobs: Vec<(Repository, Digest)>,
+        /// The time now, in seconds since 1970.
+        now: u64,
+    },
+    /// Says whether the bytes of a blob are at a location: where they are gone or others, nobody sees it until it is pushed again.
+    MarkBlob {
+        /// The digest of the blob.
+        digest: Digest,
+        /// Where it was looked for.
+        location: Location,
+        /// Whether its bytes are there.
+        is_whole: bool,
+    },
+    /// Forgets garbage whose bytes are gone.
+    ForgetGarbage {
+        /// Where they were.
+        locations: Vec<Location>,
+    },
+    /// Says whether all leases are written: they are when the gateway stops, and are not while it runs.
+    LeasesAreWritten(bool),
     /// Remembers how far an upload has come. The bytes up to the offset are durable.
     SaveUpload(SaveUpload),
     /// Forgets an upload session. It is no error where there is none.
@@ -69,6 +95,8 @@ pub enum Command {
         repository: Repository,
         /// The digest of the manifest.
         digest: Digest,
+        /// The time now, in seconds since 1970.
+        now: u64,
     },
     /// Removes a tag. Refused with [`Refused::Absent`] where it is not there.
     DeleteTag {
@@ -158,6 +186,33 @@ impl Expected {
             Self::NoneOf(digests) => meant.is_none_or(|meant| !digests.contains(meant)),
         }
     }
+}
+
+/// A blob to make visible in a repository.
+#[derive(Debug, Clone)]
+pub struct LinkBlob {
+    /// The repository.
+    pub repository: Repository,
+    /// The digest of the blob.
+    pub digest: Digest,
+    /// The size in bytes.
+    pub size: u64,
+    /// Where its bytes lie, durably, from now on; what was there before becomes garbage. Without it, the blob is there already: else it is
+    /// refused with [`Refused::Absent`].
+    pub location: Option<Location>,
+    /// The upload session that ends with it.
+    pub upload: Option<EndedUpload>,
+    /// How long it stays without a manifest that names it.
+    pub lease: Lease,
+}
+
+/// How long something stays that no manifest names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// The time now, in seconds since 1970.
+    pub now: u64,
+    /// When the lease ends, in seconds since 1970.
+    pub until: u64,
 }
 
 /// How far an upload has come.
@@ -292,9 +347,13 @@ pub struct ScanUpdate {
     pub findings: Vec<Finding>,
     /// The findings as a SARIF 2.1.0 document.
     pub sarif: Bytes,
+    /// Where the document lies in the storage, where a manifest shows it.
+    pub document: Option<Location>,
     /// The manifest that refers to the artifact and shows the document to OCI clients, where the operator wants one. Its `subject` is the
     /// artifact, its config blob the document, whose bytes are in the storage already.
     pub referrer: Option<Box<PutManifest>>,
+    /// The time now, in seconds since 1970.
+    pub now: u64,
 }
 
 impl Command {
@@ -303,6 +362,9 @@ impl Command {
     pub(super) fn frees(&self) -> bool {
         match self {
             Self::UnlinkBlob { .. }
+            | Self::Collect { .. }
+            | Self::ForgetGarbage { .. }
+            | Self::LeasesAreWritten(_)
             | Self::DropUpload { .. }
             | Self::ForgetEndedUploads { .. }
             | Self::DeleteManifest { .. }
@@ -331,6 +393,8 @@ pub enum Applied {
     Claimed(Claimed),
     /// How many rows were forgotten.
     Forgotten(u64),
+    /// How many blobs were hidden because no manifest named them.
+    Collected(u64),
 }
 
 /// Which precondition of a command does not hold.

@@ -1,6 +1,7 @@
 //! What can be asked. Every statement is a point lookup or a range of an index.
 
 mod artifacts;
+pub(super) mod collection;
 mod entries;
 mod jobs;
 mod lists;
@@ -15,6 +16,7 @@ mod uploads;
 pub(super) fn statements() -> Vec<&'static str> {
     let all = [
         artifacts::STATEMENTS,
+        collection::STATEMENTS,
         entries::STATEMENTS,
         jobs::STATEMENTS,
         lists::STATEMENTS,

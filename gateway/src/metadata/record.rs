@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::oci::{Algorithm, Digest, MediaType, Repository, Tag};
+use crate::oci::{Algorithm, Digest, Location, MediaType, Repository, Tag};
 
 /// Which plugin said something, and with which settings.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,6 +25,53 @@ pub struct ManifestRecord {
     pub media_type: MediaType,
     /// The bytes.
     pub bytes: Bytes,
+}
+
+/// A blob that a repository sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobRecord {
+    /// The size in bytes.
+    pub size: u64,
+    /// Where it lies.
+    pub location: Location,
+}
+
+/// A blob, whoever sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobRow {
+    /// The digest.
+    pub digest: Digest,
+    /// Where it lies.
+    pub location: Location,
+    /// The size in bytes.
+    pub size: u64,
+    /// Whether its bytes are there, as far as that is known.
+    pub is_whole: bool,
+}
+
+/// Where a list of leases goes on: when the lease ended, of which blob and repository.
+pub type LeaseCursor = (i64, String, i64);
+
+/// Content whose bytes are to be removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Garbage {
+    /// Since when nothing leads to it, in seconds since 1970.
+    pub since: u64,
+    /// Where it lies.
+    pub location: Location,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// How much garbage there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GarbageCount {
+    /// How many pieces.
+    pub count: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// Since when the oldest is garbage, in seconds since 1970.
+    pub oldest: Option<u64>,
 }
 
 /// A manifest without its bytes.

@@ -12,9 +12,9 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use super::MetadataError;
 
 /// The file inside the data folder.
-const FILE: &str = "metadata.sqlite";
+pub(super) const FILE: &str = "metadata.sqlite";
 /// One script for each step from a schema version to the next. Scripts that were released are never changed.
-pub(super) const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("schema/5.sql"),
     include_str!("schema/6.sql"),
     include_str!("schema/7.sql"),
+    include_str!("schema/8.sql"),
 ];
 /// How long to wait for another process that writes to the same database.
 const BUSY: Duration = Duration::from_secs(10);
@@ -53,9 +54,14 @@ const READING: &str = "
 pub(super) struct Location(PathBuf);
 
 impl Location {
+    /// Returns where the database of a folder is.
+    pub(super) fn of(folder: &Path) -> Self {
+        Self(folder.join(FILE))
+    }
+
     /// Creates the folder where it does not exist, durably.
     pub(super) fn prepare(folder: &Path) -> Result<Self, MetadataError> {
-        let location = Self(folder.join(FILE));
+        let location = Self::of(folder);
         create_folder(folder).map_err(|error| location.unusable(error))?;
         Ok(location)
     }

@@ -1,6 +1,7 @@
 //! What every database has to do, as plain functions over [`Metadata`].
 
 mod artifacts;
+mod collection;
 mod jobs;
 mod lists;
 mod migrations;
@@ -11,14 +12,17 @@ mod scopes;
 mod transactions;
 mod uploads;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::{
     Applied, Claimed, Command, Edge, EdgeKind, Entry, EntryUpdate, Expected, Finding, Job, JobCount, JobEnd, JobKind, Judged,
-    Metadata, MetadataError, Opinion, Plan, PlanCursor, PutManifest, ReferrerRecord, Refused, ScanUpdate, Stamp, Turn,
+    Lease, LinkBlob, Metadata, MetadataError, Opinion, Plan, PlanCursor, PutManifest, ReferrerRecord, Refused, ScanUpdate, Stamp,
+    Turn,
 };
-use crate::oci::{Digest, MediaType, Prefixes, Reference, Repository, Scope, Tag};
+use crate::oci::{Digest, Location, MediaType, Prefixes, Reference, Repository, Scope, Tag};
 
 /// A database in a folder that lives as long as the test.
 struct Database {
@@ -127,6 +131,8 @@ fn scan(name: &str, subject: &str, document: &str) -> ScanUpdate {
         stamp: stamp("thing", "1"),
         findings: vec![finding("thing/scan")],
         sarif: Bytes::copy_from_slice(document.as_bytes()),
+        document: Some(somewhere(document)),
+        now: LEASE.now,
         referrer: Some(Box::new(PutManifest {
             edges: vec![edge(EdgeKind::Config, document)],
             subject: Some(digest(subject)),
@@ -137,18 +143,65 @@ fn scan(name: &str, subject: &str, document: &str) -> ScanUpdate {
 }
 
 fn link(name: &str, content: &str) -> Command {
-    Command::LinkBlob {
+    Command::LinkBlob(LinkBlob {
         repository: repository(name),
         digest: digest(content),
         size: content.len() as u64,
+        location: Some(somewhere(content)),
         upload: None,
+        lease: LEASE,
+    })
+}
+
+/// Returns a place for some content where nothing lay before.
+fn somewhere(content: &str) -> Location {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    at(content, &format!("new {}", NEXT.fetch_add(1, Ordering::Relaxed)))
+}
+
+fn link_at(name: &str, content: &str, time: &str) -> Command {
+    let Command::LinkBlob(link) = link(name, content) else {
+        panic!("it links a blob")
+    };
+    Command::LinkBlob(LinkBlob {
+        location: Some(at(content, time)),
+        ..link
+    })
+}
+
+fn unlink(name: &str, content: &str) -> Command {
+    Command::UnlinkBlob {
+        repository: repository(name),
+        digest: digest(content),
+        now: LEASE.now,
     }
+}
+
+fn mount(name: &str, content: &str, from: &[&str]) -> Command {
+    Command::MountBlob {
+        repository: repository(name),
+        digest: digest(content),
+        from: from.iter().map(|name| repository(name)).collect(),
+        lease: LEASE,
+    }
+}
+
+/// How long what is stored here stays that no manifest names.
+const LEASE: Lease = Lease {
+    now: 1_000,
+    until: 2_000,
+};
+
+/// Returns where some content lies that was pushed for the first, second ... time.
+fn at(content: &str, time: &str) -> Location {
+    format!("{} {time}", digest(content)).into()
 }
 
 fn delete(name: &str, content: &str) -> Command {
     Command::DeleteManifest {
         repository: repository(name),
         digest: digest(content),
+        now: LEASE.now,
     }
 }
 

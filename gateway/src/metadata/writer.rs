@@ -210,19 +210,22 @@ mod tests {
 
     use super::*;
     use crate::{
-        metadata::schema::Location,
+        metadata::{Lease, LinkBlob, schema::Location},
         oci::{Digest, Repository},
     };
 
     fn link(content: &[u8]) -> Command {
         let repository: Repository = "a".parse().unwrap();
         let (digest, size) = (Digest::sha256(content), content.len() as u64);
-        Command::LinkBlob {
+        let lease = Lease { now: 1, until: 2 };
+        Command::LinkBlob(LinkBlob {
             repository,
+            location: Some(digest.to_string().into()),
             digest,
             size,
             upload: None,
-        }
+            lease,
+        })
     }
 
     fn database(folder: &Path) -> Database {

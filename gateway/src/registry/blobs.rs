@@ -1,16 +1,85 @@
-//! Mounting and deleting blobs.
+//! Looking for blobs, mounting and deleting them.
 
-use super::{Registry, RegistryError};
+use std::ops::Range;
+
+use super::{Blob, Registry, RegistryError, now_seconds};
 use crate::{
     auth::{Action, Caller},
     metadata::{Applied, Command, MetadataError, Refused},
-    oci::{Digest, Repository},
+    oci::{Digest, Location, Repository},
+    storage::{Pieces, StorageError},
 };
 
 /// How many repositories are looked at for a blob that is mounted without saying from where.
 const MOUNT_SOURCES_MAX: usize = 100;
 
 impl Registry {
+    /// Returns a blob whose bytes are there. It stays for a while, although no manifest may name it yet: who is told that it is there need
+    /// not push it.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`] where the caller can see no such blob there, or its bytes are gone.
+    pub async fn look_for_blob(&self, caller: &Caller, repository: &Repository, digest: &Digest) -> Result<Blob, RegistryError> {
+        let look = async {
+            let blob = self.reader(caller.clone()).blob(repository, digest)?;
+            if let Some(location) = blob.location()
+                && !self.is_whole(digest, location, blob.size).await?
+            {
+                return Err(RegistryError::BlobUnknown(repository.clone(), digest.clone()));
+            }
+            Ok(blob)
+        };
+        self.seen(repository, digest, look).await
+    }
+
+    /// Streams a range of a blob that was looked for. Where it was pushed again since, it lies elsewhere.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`] where its bytes are gone.
+    pub async fn stream_blob(
+        &self,
+        caller: &Caller,
+        repository: &Repository,
+        blob: &Blob,
+        range: Range<u64>,
+    ) -> Result<Pieces, RegistryError> {
+        let absent = match blob.stream(range.clone()).await {
+            Err(RegistryError::Storage(StorageError::Absent(location))) => location,
+            other => return other,
+        };
+        let again = self.reader(caller.clone()).blob(repository, &blob.digest)?;
+        if again.location() != Some(&absent) {
+            return again.stream(range).await;
+        }
+        self.is_whole(&blob.digest, &absent, blob.size).await?;
+        Err(RegistryError::BlobUnknown(repository.clone(), blob.digest.clone()))
+    }
+
+    /// Says whether the bytes of a blob are there. Where they are not, nobody sees it any more until it is pushed again.
+    pub(super) async fn is_whole(&self, digest: &Digest, location: &Location, size: u64) -> Result<bool, RegistryError> {
+        let found = self.storage().size(location).await?;
+        if found == Some(size) {
+            return Ok(true);
+        }
+        // It may have been pushed again meanwhile, and then lies elsewhere.
+        if self.metadata().leads_to(digest, location)? {
+            tracing::error!(%digest, %location, ?found, size, "the bytes of a blob are gone; whoever pushes it again heals it");
+            self.mark(digest, location, false).await?;
+        }
+        Ok(false)
+    }
+
+    /// Says whether the bytes of a blob are at a location.
+    pub(super) async fn mark(&self, digest: &Digest, location: &Location, is_whole: bool) -> Result<(), RegistryError> {
+        let command = Command::MarkBlob {
+            digest: digest.clone(),
+            location: location.clone(),
+            is_whole,
+        };
+        self.metadata().apply(command).await?;
+        Ok(())
+    }
+
     /// Links a blob from a repository that the caller may read, or, where none is named, from any such repository. Returns whether there
     /// was one.
     ///
@@ -32,10 +101,15 @@ impl Registry {
         if from.is_empty() {
             return Ok(false);
         }
+        match self.metadata().whole_blob(digest)? {
+            Some(blob) if self.is_whole(digest, &blob.location, blob.size).await? => {}
+            _ => return Ok(false),
+        }
         let command = Command::MountBlob {
             repository: repository.clone(),
             digest: digest.clone(),
             from,
+            lease: self.lease(),
         };
         match self.metadata().apply(command).await {
             Ok(_) => Ok(true),
@@ -53,6 +127,7 @@ impl Registry {
         let command = Command::UnlinkBlob {
             repository: repository.clone(),
             digest: digest.clone(),
+            now: now_seconds(),
         };
         match self.metadata().apply(command).await {
             Err(MetadataError::Refused(Refused::Absent)) => Err(RegistryError::BlobUnknown(repository.clone(), digest.clone())),

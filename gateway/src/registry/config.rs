@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::CollectionConfig;
 use crate::settings::{self, Problems};
 
 /// What happens to a manifest that names what its repository does not hold.
@@ -42,6 +43,9 @@ pub struct Config {
     pub upload_empty_max: Duration,
     /// Whether the result of a scan is also attached to the artifact as a referrer, for any OCI client to list.
     pub scan_referrers: bool,
+    /// When what nobody needs goes: a table of its own.
+    #[serde(skip)]
+    pub collection: CollectionConfig,
 }
 
 impl Default for Config {
@@ -55,6 +59,7 @@ impl Default for Config {
             upload_idle_max: Duration::from_secs(24 * 3600),
             upload_empty_max: Duration::from_secs(10 * 60),
             scan_referrers: true,
+            collection: CollectionConfig::default(),
         }
     }
 }

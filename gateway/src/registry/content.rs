@@ -1,60 +1,60 @@
-//! Bytes that become content: stored under their digest, then linked.
+//! Bytes that become content: stored, then linked.
 //!
-//! Who brings content pins its digest until it is linked. What ends up without a link - the push was refused, the disk is full - is removed
-//! by the last one who pinned it, so that nothing stays of what failed, and nothing goes that somebody relies on.
-
-use std::sync::Arc;
+//! What was stored lies where no other content ever lies. Until it is linked it belongs to whoever stored it, and what ends up without a
+//! link - the push was refused, the disk is full - they remove, so that nothing stays of what failed, and nothing goes that somebody relies on.
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use super::{
     Chunk, Registry, RegistryError,
-    in_use::{InUse, Use},
     incoming::{Incoming, Limit, take_small},
 };
 use crate::{
-    metadata::{Command, EndedUpload, MetadataError},
-    oci::{Digest, Repository},
+    metadata::{Command, EndedUpload, LinkBlob, MetadataError},
+    oci::{Digest, Location, Repository},
 };
 
-/// The digests that are pinned. Whoever pins one reads its lock; whoever removes it writes.
-pub(super) type Pins = InUse<Digest, Arc<RwLock<()>>>;
-
-/// A digest whose content stays, whether it is linked yet or not.
-pub(super) struct Pin {
-    guard: OwnedRwLockReadGuard<()>,
-    used: Use<Digest, Arc<RwLock<()>>>,
+/// Content that was stored and may not be linked yet.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) location: Location,
 }
 
 impl Registry {
-    /// Pins a digest. Waits while its content is being removed.
-    pub(super) async fn pin(&self, digest: &Digest) -> Pin {
-        let used = self.pins.take(digest);
-        let guard = (*used).clone().read_owned().await;
-        Pin { guard, used }
-    }
-
-    /// Lets go of a digest that was not linked for what it was brought for. Where nobody else relies on the content, it is removed.
-    pub(super) async fn give_back(&self, pin: Pin) {
-        let Pin { guard, used } = pin;
-        drop(guard);
-        let Ok(_alone) = used.try_write() else { return };
+    /// Removes content that was not linked for what it was stored for, unless it was linked nevertheless.
+    pub(super) async fn give_back(&self, stored: &Stored) {
+        let Stored { digest, location, .. } = stored;
         let removed = async {
-            let digest = used.key();
-            let relied_on = self.metadata().is_linked(digest)? || self.metadata().is_becoming(digest)?;
-            if !relied_on {
-                self.storage().delete(digest).await?;
+            if !self.metadata().leads_to(digest, location)? {
+                self.storage().delete(location).await?;
             }
             Ok::<_, RegistryError>(())
         };
         if let Err(error) = removed.await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                digest = %used.key(),
-                "content that nobody holds could not be removed"
+                %digest,
+                "content that nobody holds could not be removed; a scrub removes it"
             );
+        }
+    }
+
+    /// Removes what an upload may have become without anybody being told so.
+    pub(super) async fn give_back_completed(&self, token: &str, digest: &Digest) {
+        match self.storage().completed(token, digest).await {
+            Ok(Some((location, size))) => {
+                let digest = digest.clone();
+                self.give_back(&Stored { digest, size, location }).await;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                %digest,
+                "it is not known what became of an upload; a scrub removes what is left"
+            ),
         }
     }
 
@@ -65,16 +65,8 @@ impl Registry {
         digest: &Digest,
         content: Vec<Bytes>,
     ) -> Result<(), RegistryError> {
-        let size = content.iter().map(|piece| piece.len() as u64).sum();
-        let pin = self.pin(digest).await;
-        let done = match self.storage().put(digest, content).await {
-            Ok(()) => self.link(repository, digest, size, None).await,
-            Err(error) => Err(error.into()),
-        };
-        if done.is_err() {
-            self.give_back(pin).await;
-        }
-        done
+        let stored = self.put(digest, content).await?;
+        self.link_or_give_back(repository, &stored).await
     }
 
     /// Stores and links content of any size.
@@ -84,31 +76,32 @@ impl Registry {
         digest: &Digest,
         chunk: Chunk,
     ) -> Result<(), RegistryError> {
-        let limit = self.blob_limit();
-        limit.check(chunk.length.unwrap_or_default())?;
-        if chunk.is_small() {
-            let content = take_small(digest, chunk).await?;
-            return self.put_linked(repository, digest, content).await;
-        }
-        let pin = self.pin(digest).await;
-        let done = match self.put_content(digest, chunk, limit).await {
-            Ok(size) => self.link(repository, digest, size, None).await,
-            Err(error) => Err(error),
-        };
-        if done.is_err() {
-            self.give_back(pin).await;
-        }
-        done
+        let stored = self.put_content(digest, chunk, self.blob_limit()).await?;
+        self.link_or_give_back(repository, &stored).await
     }
 
-    /// Stores content of any size under its digest, which has to be pinned, and returns its size. Nothing is linked.
-    pub(super) async fn put_content(&self, digest: &Digest, chunk: Chunk, limit: Limit) -> Result<u64, RegistryError> {
+    async fn link_or_give_back(&self, repository: &Repository, stored: &Stored) -> Result<(), RegistryError> {
+        let linked = self.link(repository, stored, None).await;
+        if linked.is_err() {
+            self.give_back(stored).await;
+        }
+        linked
+    }
+
+    /// Stores content that is at hand. Nothing is linked.
+    pub(super) async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<Stored, RegistryError> {
+        let size = content.iter().map(|piece| piece.len() as u64).sum();
+        let location = self.storage().put(digest, content).await?;
+        let digest = digest.clone();
+        Ok(Stored { digest, size, location })
+    }
+
+    /// Stores content of any size. Nothing is linked.
+    pub(super) async fn put_content(&self, digest: &Digest, chunk: Chunk, limit: Limit) -> Result<Stored, RegistryError> {
         limit.check(chunk.length.unwrap_or_default())?;
         if chunk.is_small() {
             let content = take_small(digest, chunk).await?;
-            let size = content.iter().map(|piece| piece.len() as u64).sum();
-            self.storage().put(digest, content).await?;
-            return Ok(size);
+            return self.put(digest, content).await;
         }
         let mut incoming = Incoming::begin(self.storage(), digest.algorithm()).await?;
         let done = match incoming.take(self.storage(), chunk, limit).await {
@@ -117,14 +110,23 @@ impl Registry {
         };
         if done.is_err() {
             self.forget_bytes(&incoming.token).await;
+            self.give_back_completed(&incoming.token, digest).await;
         }
-        done.map(|()| incoming.offset)
+        done
     }
 
-    async fn complete_upload(&self, incoming: &mut Incoming, digest: &Digest) -> Result<(), RegistryError> {
+    async fn complete_upload(&self, incoming: &mut Incoming, digest: &Digest) -> Result<Stored, RegistryError> {
         incoming.flush(self.storage()).await?;
         incoming.expect_digest(self.storage(), digest).await?;
-        Ok(self.storage().complete(&incoming.token, incoming.offset, digest).await?)
+        self.complete_checked(incoming, digest).await
+    }
+
+    /// Makes an upload content whose bytes have this digest.
+    pub(super) async fn complete_checked(&self, incoming: &Incoming, digest: &Digest) -> Result<Stored, RegistryError> {
+        let size = incoming.offset;
+        let location = self.storage().complete(&incoming.token, size, digest).await?;
+        let digest = digest.clone();
+        Ok(Stored { digest, size, location })
     }
 
     /// Gives the bytes of an upload back that nobody will continue.
@@ -141,16 +143,17 @@ impl Registry {
     pub(super) async fn link(
         &self,
         repository: &Repository,
-        digest: &Digest,
-        size: u64,
+        stored: &Stored,
         upload: Option<EndedUpload>,
     ) -> Result<(), RegistryError> {
-        let command = Command::LinkBlob {
+        let command = Command::LinkBlob(LinkBlob {
             repository: repository.clone(),
-            digest: digest.clone(),
-            size,
+            digest: stored.digest.clone(),
+            size: stored.size,
+            location: Some(stored.location.clone()),
             upload,
-        };
+            lease: self.lease(),
+        });
         self.metadata().apply(command).await?;
         Ok(())
     }

@@ -45,14 +45,6 @@ impl<K: Eq + Hash + Clone, V: Default> InUse<K, V> {
     }
 }
 
-impl<K: Eq + Hash, V> InUse<K, V> {
-    /// Says whether several work with the value of any key.
-    #[cfg(test)]
-    pub(super) fn is_shared(&self) -> bool {
-        lock(&self.0).values().any(|(users, _)| *users > 1)
-    }
-}
-
 impl<K: Eq + Hash, V> Use<K, V> {
     pub(super) fn key(&self) -> &K {
         &self.key

@@ -194,14 +194,12 @@ impl Registry {
             version: &scanned.version,
             findings: &scanned.findings,
         }]);
-        let mut pin = None;
+        let mut stored = None;
         let referrer = match self.config.scan_referrers {
             true => {
                 let referrer = referrer(&artifact, &document)?;
                 if let Some(config) = referrer.edges.first() {
-                    pin = Some(self.pin(&config.digest).await);
-                    let put = self.storage().put(&config.digest, vec![document.clone()]).await;
-                    put.map_err(RegistryError::Storage)?;
+                    stored = Some(self.put(&config.digest, vec![document.clone()]).await?);
                 }
                 Some(Box::new(referrer))
             }
@@ -213,12 +211,14 @@ impl Registry {
             stamp: scanned.stamp,
             findings: scanned.findings,
             sarif: document,
+            document: stored.as_ref().map(|stored| stored.location.clone()),
             referrer,
+            now: now_seconds(),
         };
         let applied = self.metadata().apply(Command::PutScan(Box::new(update))).await;
         // Where the artifact is gone meanwhile, the document is linked nowhere.
-        if let Some(pin) = pin {
-            self.give_back(pin).await;
+        if let Some(stored) = &stored {
+            self.give_back(stored).await;
         }
         applied.map_err(RegistryError::Metadata)?;
         Ok(())

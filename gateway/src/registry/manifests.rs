@@ -299,6 +299,10 @@ pub(super) fn delete_command(repository: &Repository, reference: &Reference) -> 
     let repository = repository.clone();
     match reference.clone() {
         Reference::Tag(tag) => Command::DeleteTag { repository, tag },
-        Reference::Digest(digest) => Command::DeleteManifest { repository, digest },
+        Reference::Digest(digest) => Command::DeleteManifest {
+            repository,
+            digest,
+            now: now_seconds(),
+        },
     }
 }

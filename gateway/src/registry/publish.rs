@@ -6,14 +6,14 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     Blob, BodyError, Chunk, ManifestPush, Pushed, Registry, RegistryError,
-    content::Pin,
+    content::Stored,
     incoming::Limit,
     manifests::{Prepared, delete_command},
     reader::Coming,
 };
 use crate::{
     auth::{Action, Caller},
-    metadata::{Command, Expected},
+    metadata::{BlobRecord, Command, Expected, LinkBlob},
     oci::{Digest, Manifest, Reference, Repository, Tag},
     storage::StorageError,
 };
@@ -76,8 +76,8 @@ struct Plan {
     commands: Vec<Command>,
     pushed: Vec<Pushed>,
     coming: Coming,
-    /// What was stored for it, which nobody else removes meanwhile.
-    pins: Vec<Pin>,
+    /// What was stored for it.
+    stored: Vec<Stored>,
 }
 
 impl Registry {
@@ -98,8 +98,8 @@ impl Registry {
             let mut plan = Plan::default();
             let done = registry.carry_out_planned(&caller, &owns, changes, &mut plan).await;
             if done.is_err() {
-                for pin in plan.pins {
-                    registry.give_back(pin).await;
+                for stored in &plan.stored {
+                    registry.give_back(stored).await;
                 }
             }
             done
@@ -160,16 +160,17 @@ impl Registry {
         let manifest = Manifest::parse(Some(&publication.media_type), &publication.manifest)?;
         expect_owned(owns, &repository, &reference, &manifest.candidates())?;
         for (digest, staged) in publication.blobs {
-            plan.pins.push(self.pin(&digest).await);
-            let size = self.keep(&digest, staged).await?;
-            plan.coming.blobs.insert((repository.clone(), digest.clone()), size);
+            let (record, is_new) = self.keep(&digest, staged, plan).await?;
+            plan.coming.blobs.insert((repository.clone(), digest.clone()), record.clone());
             // It is linked together with the manifest: where the publication does not happen, the blob never shows.
-            plan.commands.push(Command::LinkBlob {
+            plan.commands.push(Command::LinkBlob(LinkBlob {
                 repository: repository.clone(),
                 digest,
-                size,
+                size: record.size,
+                location: is_new.then_some(record.location),
                 upload: None,
-            });
+                lease: self.lease(),
+            }));
         }
         let push = ManifestPush {
             reference,
@@ -228,8 +229,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Makes staged content durable under its digest, which is checked and has to be pinned. Returns its size.
-    async fn keep(&self, digest: &Digest, staged: Staged) -> Result<u64, RegistryError> {
+    /// Makes staged content durable, whose digest is checked. Returns where it is, and whether it was stored for this.
+    async fn keep(&self, digest: &Digest, staged: Staged, plan: &mut Plan) -> Result<(BlobRecord, bool), RegistryError> {
         let (length, body) = match staged {
             Staged::Bytes(bytes) => (bytes.len() as u64, stream::iter([Ok(bytes)]).boxed()),
             Staged::Part { source, length, .. } if source.digest == *digest && source.size == length => {
@@ -254,20 +255,28 @@ impl Registry {
             what: "the staged blob",
             bytes_max: self.config.blob_bytes_max,
         };
-        self.put_content(digest, chunk, limit).await
+        let stored = self.put_content(digest, chunk, limit).await?;
+        let Stored { size, location, .. } = stored.clone();
+        plan.stored.push(stored);
+        Ok((BlobRecord { size, location }, true))
     }
 
     /// Keeps a whole body or blob without writing it again.
-    async fn keep_whole(&self, source: &Blob) -> Result<u64, RegistryError> {
-        match source.spool() {
-            Some(spool) => spool.publish(&source.digest, source.size).await?,
-            // Nobody removes it while it is pinned, but somebody may have before.
-            None if self.storage().confirm(&source.digest).await? != Some(source.size) => {
-                return Err(StorageError::Absent(source.digest.clone()).into());
+    async fn keep_whole(&self, source: &Blob) -> Result<(BlobRecord, bool), RegistryError> {
+        match (source.spool(), source.location()) {
+            (Some(spool), _) => {
+                // Where it is not linked in the end, it goes with the body.
+                let Stored { size, location, .. } = spool.publish(&source.digest, source.size).await?;
+                Ok((BlobRecord { size, location }, true))
             }
-            None => {}
+            // Where nothing leads to it any more when it is linked, that is refused.
+            (None, Some(location)) if self.storage().size(location).await? == Some(source.size) => {
+                let (size, location) = (source.size, location.clone());
+                Ok((BlobRecord { size, location }, false))
+            }
+            (None, Some(location)) => Err(StorageError::Absent(location.clone()).into()),
+            (None, None) => Err(StorageError::UploadAbsent(String::new()).into()),
         }
-        Ok(source.size)
     }
 }
 

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     auth::{Action, Caller},
-    metadata::{ArtifactRecord, Edge, EdgeKind, EntryItem, ManifestHead, ManifestRecord, Metadata, Related},
-    oci::{Digest, Manifest, Reference, Repository, Scope, Tag},
+    metadata::{ArtifactRecord, BlobRecord, Edge, EdgeKind, EntryItem, ManifestHead, ManifestRecord, Metadata, Related},
+    oci::{Digest, Location, Manifest, Reference, Repository, Scope, Tag},
     storage::{Pieces, SharedStorage, StorageError},
 };
 
@@ -33,8 +33,8 @@ pub struct Reader {
 pub(super) struct Coming {
     /// Manifests with their sizes.
     pub(super) manifests: HashMap<(Repository, Digest), u64>,
-    /// Blobs whose bytes are durable, with their sizes.
-    pub(super) blobs: HashMap<(Repository, Digest), u64>,
+    /// Blobs whose bytes are durable.
+    pub(super) blobs: HashMap<(Repository, Digest), BlobRecord>,
 }
 
 /// A blob that a repository holds, or the body of a request, ready to be read. Cheap to clone.
@@ -45,35 +45,55 @@ pub struct Blob {
     /// The size in bytes.
     pub size: u64,
     storage: SharedStorage,
-    /// Where it is no content yet: what keeps its bytes.
-    spool: Option<Arc<Spool>>,
+    place: Place,
+}
+
+/// Where the bytes of a blob are.
+#[derive(Clone)]
+enum Place {
+    Content(Location),
+    /// It is no content yet: this keeps its bytes.
+    Spool(Arc<Spool>),
 }
 
 impl Blob {
-    pub(crate) fn new(digest: Digest, size: u64, storage: SharedStorage) -> Self {
+    pub(crate) fn new(digest: Digest, record: BlobRecord, storage: SharedStorage) -> Self {
         Self {
             digest,
-            size,
+            size: record.size,
             storage,
-            spool: None,
+            place: Place::Content(record.location),
         }
     }
 
     pub(super) fn spooled(digest: Digest, size: u64, storage: SharedStorage, spool: Spool) -> Self {
         Self {
-            spool: Some(Arc::new(spool)),
-            ..Self::new(digest, size, storage)
+            digest,
+            size,
+            storage,
+            place: Place::Spool(Arc::new(spool)),
         }
     }
 
     pub(super) fn spool(&self) -> Option<&Spool> {
-        self.spool.as_deref()
+        match &self.place {
+            Place::Spool(spool) => Some(spool),
+            Place::Content(_) => None,
+        }
+    }
+
+    /// Returns where it lies, where it is content.
+    pub(super) fn location(&self) -> Option<&Location> {
+        match &self.place {
+            Place::Content(location) => Some(location),
+            Place::Spool(_) => None,
+        }
     }
 
     pub(super) async fn piece(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
-        match &self.spool {
-            Some(spool) => spool.read_at(&self.digest, range).await,
-            None => self.storage.read_at(&self.digest, range).await,
+        match &self.place {
+            Place::Spool(spool) => spool.read_at(range).await,
+            Place::Content(location) => self.storage.read_at(location, range).await,
         }
     }
 
@@ -82,9 +102,9 @@ impl Blob {
     /// # Errors
     /// Fails where the storage does.
     pub async fn stream(&self, range: Range<u64>) -> Result<Pieces, RegistryError> {
-        match &self.spool {
-            Some(_) => Ok(stream_of(self.clone(), range)),
-            None => Ok(self.storage.read(&self.digest, range).await?),
+        match &self.place {
+            Place::Spool(_) => Ok(stream_of(self.clone(), range)),
+            Place::Content(location) => Ok(self.storage.read(location, range).await?),
         }
     }
 
@@ -114,11 +134,11 @@ impl Reader {
         self
     }
 
-    /// Returns the size of a blob that a repository holds, or is about to.
-    fn blob_size(&self, repository: &Repository, digest: &Digest) -> Result<Option<u64>, RegistryError> {
-        let coming = |coming: &Arc<Coming>| coming.blobs.get(&(repository.clone(), digest.clone())).copied();
+    /// Returns a blob that a repository holds, or is about to.
+    fn blob_record(&self, repository: &Repository, digest: &Digest) -> Result<Option<BlobRecord>, RegistryError> {
+        let coming = |coming: &Arc<Coming>| coming.blobs.get(&(repository.clone(), digest.clone())).cloned();
         match self.metadata.blob(repository, digest)? {
-            Some(size) => Ok(Some(size)),
+            Some(record) => Ok(Some(record)),
             None => Ok(self.coming.as_ref().and_then(coming)),
         }
     }
@@ -192,12 +212,12 @@ impl Reader {
     /// [`RegistryError::BlobUnknown`] where the caller can see no such blob there.
     pub fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Blob, RegistryError> {
         let found = if self.may_read(repository) {
-            self.blob_size(repository, digest)?
+            self.blob_record(repository, digest)?
         } else {
             None
         };
         match found {
-            Some(size) => Ok(Blob::new(digest.clone(), size, self.storage.clone())),
+            Some(record) => Ok(Blob::new(digest.clone(), record, self.storage.clone())),
             None => Err(RegistryError::BlobUnknown(repository.clone(), digest.clone())),
         }
     }
@@ -315,7 +335,7 @@ impl Reader {
     /// Returns the size of what a manifest names, where a repository holds it.
     pub(super) fn held(&self, repository: &Repository, edge: &Edge) -> Result<Option<u64>, RegistryError> {
         Ok(match edge.kind {
-            EdgeKind::Config | EdgeKind::Layer => self.blob_size(repository, &edge.digest)?,
+            EdgeKind::Config | EdgeKind::Layer => self.blob_record(repository, &edge.digest)?.map(|record| record.size),
             EdgeKind::Manifest => {
                 let coming = |coming: &Arc<Coming>| coming.manifests.get(&(repository.clone(), edge.digest.clone())).copied();
                 let reference = Reference::Digest(edge.digest.clone());

@@ -1,7 +1,7 @@
 //! Bodies that a plugin reads before anybody decides what becomes of them.
 //!
 //! A spooled body is an upload that nobody sees: its bytes go with the last handle on it. Only where a publication takes the whole body does
-//! it become content, without being written again, and then it stays as long as something else holds it.
+//! it become content, without being written again, and then it stays as long as something leads to it.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use tokio::{runtime::Handle, sync::RwLock};
 
 use super::{
     Blob, Body, Chunk, Registry, RegistryError,
-    content::Pin,
+    content::Stored,
     incoming::{Incoming, Limit},
 };
 use crate::{
@@ -30,8 +30,8 @@ pub(super) struct Spool {
 enum Held {
     /// In an upload of this token.
     Upload(String),
-    /// Under their digest.
-    Content(Pin),
+    /// In the storage, where nothing may lead to it yet.
+    Content(Stored),
     /// Nowhere any more.
     Nothing,
 }
@@ -76,24 +76,27 @@ impl Registry {
 }
 
 impl Spool {
-    /// Makes the whole body content of its digest.
-    pub(super) async fn publish(&self, digest: &Digest, size: u64) -> Result<(), RegistryError> {
+    /// Makes the whole body content, and returns where that is.
+    pub(super) async fn publish(&self, digest: &Digest, size: u64) -> Result<Stored, RegistryError> {
         let mut held = self.held.write().await;
         if let Held::Upload(token) = &*held {
-            let pin = self.registry.pin(digest).await;
-            self.registry.storage().complete(token, size, digest).await?;
-            *held = Held::Content(pin);
+            let location = self.registry.storage().complete(token, size, digest).await?;
+            let digest = digest.clone();
+            *held = Held::Content(Stored { digest, size, location });
         }
-        Ok(())
+        match &*held {
+            Held::Content(stored) => Ok(stored.clone()),
+            _ => Err(StorageError::UploadAbsent(String::new()).into()),
+        }
     }
 
     /// Returns a range of the body at once.
-    pub(super) async fn read_at(&self, digest: &Digest, range: Range<u64>) -> Result<Bytes, StorageError> {
+    pub(super) async fn read_at(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
         let storage = self.registry.storage();
         match &*self.held.read().await {
             Held::Upload(token) => storage.read_upload_at(token, range).await,
-            Held::Content(_) => storage.read_at(digest, range).await,
-            Held::Nothing => Err(StorageError::Absent(digest.clone())),
+            Held::Content(stored) => storage.read_at(&stored.location, range).await,
+            Held::Nothing => Err(StorageError::UploadAbsent(String::new())),
         }
     }
 }
@@ -107,7 +110,7 @@ impl Drop for Spool {
         drop(self.registry.own(async move {
             match held {
                 Held::Upload(token) => registry.forget_bytes(&token).await,
-                Held::Content(pin) => registry.give_back(pin).await,
+                Held::Content(stored) => registry.give_back(&stored).await,
                 Held::Nothing => {}
             }
             Ok(())
@@ -124,7 +127,9 @@ pub(super) fn stream_of(blob: Blob, range: Range<u64>) -> Pieces {
         let end = range.end.min(range.start + PIECE_BYTES_MAX as u64);
         let piece = blob.piece(range.start..end).await?;
         if piece.is_empty() {
-            return Err(StorageError::Absent(blob.digest));
+            let doing = format!("reading the body {}", blob.digest);
+            let source = std::io::ErrorKind::UnexpectedEof.into();
+            return Err(StorageError::Failed { doing, source });
         }
         let rest = range.start + piece.len() as u64..range.end;
         Ok(Some((piece, (blob, rest))))

@@ -1,7 +1,7 @@
 //! Content in files.
 //!
-//! `blobs/{algorithm}/{first two hexadecimal digits}/{hex}` holds content, `uploads/{token}` what was acknowledged of content on its way,
-//! and `incoming/{token}` what was not: it is forgotten when the storage is opened. Content appears at its path only by a rename after its
+//! `blobs/{algorithm}/{first two hexadecimal digits}/{hex}.{token}` holds content, `uploads/{token}` what was acknowledged of content on its way,
+//! and `incoming/{token}` what was not: it is forgotten when the storage is opened. Content of schema 1 lies at `{hex}` without a token. Content appears at its path only by a rename after its
 //! bytes were synced, and is acknowledged only after the folder was synced: a crash at any instruction leaves a whole file or none.
 //!
 //! Every operation is one closure on a thread that may wait for the disk. Nobody can stop it once it runs, so it holds its upload until it
@@ -12,6 +12,8 @@ mod crash;
 mod disk;
 mod files;
 mod folders;
+mod kept;
+mod list;
 mod opened;
 #[cfg(test)]
 mod pairs;
@@ -22,18 +24,25 @@ mod recorder;
 mod slow;
 mod tokens;
 
-use std::{io, ops::Range, path::Path, sync::Arc};
+use std::{
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use self::{
     disk::{Disk, Kernel},
     files::Files,
     folders::Folders,
+    opened::Reading,
     read::Buffers,
 };
-use super::{Pieces, Storage, StorageError};
-use crate::oci::Digest;
+use super::{Listed, Listing, Pieces, Storage, StorageError};
+use crate::oci::{Digest, Location};
 
 #[cfg(test)]
 pub(crate) use slow::Slow;
@@ -63,6 +72,30 @@ impl FsStorage {
             files,
             buffers: Buffers::default(),
         })
+    }
+
+    /// Returns the file of some content in a folder, whose gateway may run.
+    ///
+    /// # Errors
+    /// [`StorageError::Absent`] where this is no location of this driver.
+    pub fn file(root: &Path, location: &Location) -> Result<PathBuf, StorageError> {
+        files::path_of(root, location)
+    }
+
+    /// Lets nothing be removed from a folder, whose gateway may run, as long as the answer is kept.
+    ///
+    /// # Errors
+    /// Fails where the file system does.
+    pub fn keep_everything(root: &Path) -> Result<impl Send + use<>, StorageError> {
+        kept::keep(root)
+    }
+
+    /// Lists content that lies below a folder as in a storage.
+    ///
+    /// # Errors
+    /// Fails where the file system does.
+    pub fn listed(content: &Path) -> Result<Vec<Listed>, StorageError> {
+        list::all(content)
     }
 
     /// Runs file operations on a thread where waiting for the disk hurts nobody.
@@ -129,9 +162,14 @@ impl Storage for FsStorage {
         self.blocking(Files::uploads).await
     }
 
-    async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError> {
+    async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<Location, StorageError> {
         let (upload, digest) = (upload.to_owned(), digest.clone());
         self.blocking(move |files| files.complete(&upload, size, &digest)).await
+    }
+
+    async fn completed(&self, upload: &str, digest: &Digest) -> Result<Option<(Location, u64)>, StorageError> {
+        let (upload, digest) = (upload.to_owned(), digest.clone());
+        self.blocking(move |files| files.completed(&upload, &digest)).await
     }
 
     async fn abort(&self, upload: &str) -> Result<(), StorageError> {
@@ -139,47 +177,53 @@ impl Storage for FsStorage {
         self.blocking(move |files| files.abort(&upload)).await
     }
 
-    async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<(), StorageError> {
+    async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<Location, StorageError> {
         let digest = digest.clone();
         self.blocking(move |files| files.put(&digest, &content)).await
-    }
-
-    async fn confirm(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {
-        let digest = digest.clone();
-        self.blocking(move |files| files.confirm(&digest)).await
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
         self.blocking(Files::probe).await
     }
 
-    async fn size(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {
-        let digest = digest.clone();
-        self.blocking(move |files| files.size(&digest)).await
+    async fn size(&self, location: &Location) -> Result<Option<u64>, StorageError> {
+        let location = location.clone();
+        self.blocking(move |files| files.size(&location)).await
     }
 
-    async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<Pieces, StorageError> {
+    async fn read(&self, location: &Location, range: Range<u64>) -> Result<Pieces, StorageError> {
+        let reading = Reading::begin(self.files.clone(), location)?;
         // Whether it is there is told at once, and not in the middle of an answer.
-        match self.files.size(digest)? {
-            Some(_) => Ok(read::stream(self.files.clone(), digest.clone(), range, self.buffers.clone())),
-            None => Err(StorageError::Absent(digest.clone())),
+        match self.files.size(location)? {
+            Some(_) => Ok(read::stream(reading, range, self.buffers.clone())),
+            None => Err(StorageError::Absent(location.clone())),
         }
     }
 
-    async fn read_at(&self, digest: &Digest, range: Range<u64>) -> Result<Bytes, StorageError> {
-        read::at(digest, &*self.files.open_blob(digest)?, range)
+    async fn read_at(&self, location: &Location, range: Range<u64>) -> Result<Bytes, StorageError> {
+        read::at(location, &*self.files.open_content(location)?, range)
     }
 
-    async fn delete(&self, digest: &Digest) -> Result<(), StorageError> {
-        let digest = digest.clone();
-        self.blocking(move |files| files.delete(&digest)).await
+    fn list(&self) -> Listing {
+        let root = self.files.content_root();
+        let listed = stream::iter(list::folders(&root)).then(move |folder| {
+            let root = root.clone();
+            async move {
+                let listed = tokio::task::spawn_blocking(move || list::list(&root, &folder?)).await;
+                listed.unwrap_or_else(|error| Err(failed("listing content".into(), io::Error::other(error))))
+            }
+        });
+        listed.map_ok(|listed| stream::iter(listed).map(Ok)).try_flatten().boxed()
+    }
+
+    async fn delete(&self, location: &Location) -> Result<bool, StorageError> {
+        let location = location.clone();
+        self.blocking(move |files| files.delete(&location)).await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt;
-
     use super::{opened::FILES_MAX, *};
     use crate::storage::{PIECE_BYTES_MAX, suite};
 
@@ -214,8 +258,8 @@ mod tests {
         for number in 0..3 * FILES_MAX {
             let content: Bytes = (0..PIECE_BYTES_MAX + 1).map(|at| (at >> 3) as u8 ^ number as u8).collect();
             let digest = Digest::sha256(&content);
-            storage.put(&digest, vec![content.clone()]).await.unwrap();
-            let stream = storage.read(&digest, 0..content.len() as u64).await.unwrap();
+            let location = storage.put(&digest, vec![content.clone()]).await.unwrap();
+            let stream = storage.read(&location, 0..content.len() as u64).await.unwrap();
             streams.push((stream, content));
         }
         assert_eq!(descriptors(folder.path()), 0);
@@ -254,8 +298,8 @@ mod tests {
         assert!(matches!(storage.tail(&lost, 0).await, Err(StorageError::UploadAbsent(_))));
         let digest = Digest::sha256(b"01234");
         storage.write_part(&kept, 4, vec![Bytes::from_static(b"4")]).await.unwrap();
-        storage.complete(&kept, 5, &digest).await.unwrap();
-        assert_eq!(storage.read_at(&digest, 0..9).await.unwrap(), "01234");
+        let location = storage.complete(&kept, 5, &digest).await.unwrap();
+        assert_eq!(storage.read_at(&location, 0..9).await.unwrap(), "01234");
         assert_eq!(std::fs::read_dir(folder.path().join("incoming")).unwrap().count(), 0);
     }
 }

@@ -10,8 +10,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use super::{PIECE_BYTES_MAX, Pieces, Storage, StorageError};
-use crate::oci::Digest;
+use super::{Listed, Listing, PIECE_BYTES_MAX, Pieces, Storage, StorageError};
+use crate::oci::{Digest, Location};
 
 /// Content in memory. Nothing is durable. Cheap to clone.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub struct MemoryStorage {
 /// Content and parts stay in the pieces in which they came.
 #[derive(Default)]
 struct Shared {
-    content: HashMap<Digest, Vec<Bytes>>,
+    content: HashMap<Location, (Digest, Vec<Bytes>)>,
     uploads: HashMap<String, Vec<Vec<Bytes>>>,
 }
 
@@ -41,12 +41,12 @@ impl MemoryStorage {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn content(&self, digest: &Digest) -> Result<Vec<Bytes>, StorageError> {
+    fn content(&self, location: &Location) -> Result<Vec<Bytes>, StorageError> {
         self.shared()
             .content
-            .get(digest)
-            .cloned()
-            .ok_or_else(|| StorageError::Absent(digest.clone()))
+            .get(location)
+            .map(|(_, content)| content.clone())
+            .ok_or_else(|| StorageError::Absent(location.clone()))
     }
 }
 
@@ -56,6 +56,15 @@ impl Shared {
             .get_mut(upload)
             .ok_or_else(|| StorageError::UploadAbsent(upload.to_owned()))
     }
+}
+
+fn token() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// Returns where an upload becomes content.
+fn location(upload: &str, digest: &Digest) -> Location {
+    format!("{digest}.{upload}").into()
 }
 
 fn size_of(pieces: &[Bytes]) -> u64 {
@@ -127,7 +136,7 @@ impl Storage for MemoryStorage {
     }
 
     async fn begin(&self) -> Result<String, StorageError> {
-        let token = uuid::Uuid::new_v4().simple().to_string();
+        let token = token();
         self.shared().uploads.insert(token.clone(), Vec::new());
         Ok(token)
     }
@@ -165,15 +174,21 @@ impl Storage for MemoryStorage {
         Ok(self.shared().uploads.keys().cloned().collect())
     }
 
-    async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError> {
+    async fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<Location, StorageError> {
         let mut shared = self.shared();
         let content = slice(&shared.upload(upload)?.concat(), 0..size);
         if size_of(&content) != size {
             return Err(too_few(format!("completing upload {upload}")));
         }
         shared.uploads.remove(upload);
-        shared.content.insert(digest.clone(), content);
-        Ok(())
+        let location = location(upload, digest);
+        shared.content.insert(location.clone(), (digest.clone(), content));
+        Ok(location)
+    }
+
+    async fn completed(&self, upload: &str, digest: &Digest) -> Result<Option<(Location, u64)>, StorageError> {
+        let location = location(upload, digest);
+        Ok(self.size(&location).await?.map(|size| (location, size)))
     }
 
     async fn abort(&self, upload: &str) -> Result<(), StorageError> {
@@ -181,40 +196,51 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
-    async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<(), StorageError> {
-        self.shared().content.insert(digest.clone(), content);
-        Ok(())
-    }
-
-    async fn confirm(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {
-        self.size(digest).await
+    async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<Location, StorageError> {
+        let location = location(&token(), digest);
+        self.shared().content.insert(location.clone(), (digest.clone(), content));
+        Ok(location)
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
         Ok(())
     }
 
-    async fn size(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {
-        Ok(self.shared().content.get(digest).map(|content| size_of(content)))
+    async fn size(&self, location: &Location) -> Result<Option<u64>, StorageError> {
+        Ok(self.shared().content.get(location).map(|(_, content)| size_of(content)))
     }
 
-    async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<Pieces, StorageError> {
-        let content = self.content(digest)?;
+    async fn read(&self, location: &Location, range: Range<u64>) -> Result<Pieces, StorageError> {
+        let content = self.content(location)?;
         let missing = range.end > size_of(&content);
         let pieces = slice(&content, range).into_iter().flat_map(|mut piece| {
             std::iter::from_fn(move || Some(piece.split_to(piece.len().min(PIECE_BYTES_MAX))).filter(|part| !part.is_empty()))
         });
-        let end = missing.then(|| Err(too_few(format!("reading {digest}"))));
+        let end = missing.then(|| Err(too_few(format!("reading {location}"))));
         Ok(stream::iter(pieces.map(Ok).chain(end)).boxed())
     }
 
-    async fn read_at(&self, digest: &Digest, range: Range<u64>) -> Result<Bytes, StorageError> {
-        Ok(slice(&self.content(digest)?, range).concat().into())
+    async fn read_at(&self, location: &Location, range: Range<u64>) -> Result<Bytes, StorageError> {
+        Ok(slice(&self.content(location)?, range).concat().into())
     }
 
-    async fn delete(&self, digest: &Digest) -> Result<(), StorageError> {
-        self.shared().content.remove(digest);
-        Ok(())
+    fn list(&self) -> Listing {
+        let listed: Vec<_> = (self.shared().content.iter())
+            .map(|(location, (digest, content))| {
+                Ok(Listed {
+                    location: location.clone(),
+                    digest: digest.clone(),
+                    size: size_of(content),
+                    written: 0,
+                })
+            })
+            .collect();
+        stream::iter(listed).boxed()
+    }
+
+    async fn delete(&self, location: &Location) -> Result<bool, StorageError> {
+        self.shared().content.remove(location);
+        Ok(true)
     }
 }
 

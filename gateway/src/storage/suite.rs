@@ -4,10 +4,11 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 
 use super::{PIECE_BYTES_MAX, Storage, StorageError};
-use crate::oci::{Algorithm, Digest};
+use crate::oci::{Algorithm, Digest, Location};
 
 /// Checks everything.
 pub(super) async fn check(storage: &dyn Storage) {
+    storage.probe().await.unwrap();
     parts_become_content(storage).await;
     parts_can_be_written_again(storage).await;
     a_part_begins_where_the_upload_ends(storage).await;
@@ -18,15 +19,16 @@ pub(super) async fn check(storage: &dyn Storage) {
     an_empty_upload_becomes_empty_content(storage).await;
     an_aborted_upload_is_gone(storage).await;
     content_is_put_at_one_go(storage).await;
-    the_same_content_can_come_twice(storage).await;
+    no_location_is_used_twice(storage).await;
     ranges_are_read(storage).await;
     big_content_comes_in_pieces(storage).await;
     absent_content_is_absent(storage).await;
     deleted_content_is_gone(storage).await;
+    content_that_is_read_stays(storage).await;
+    everything_is_listed(storage).await;
     uploads_do_not_mix(storage).await;
     what_was_written_can_be_read_before_it_is_content(storage).await;
     a_consumed_token_is_good_for_nothing(storage).await;
-    content_is_confirmed(storage).await;
 }
 
 /// Returns bytes that are another content for each seed.
@@ -66,28 +68,31 @@ fn joined(parts: &[&Bytes]) -> Bytes {
 }
 
 /// Completes an upload, and compares what became of it.
-async fn complete(storage: &dyn Storage, upload: &str, content: &Bytes) {
+async fn complete(storage: &dyn Storage, upload: &str, content: &Bytes) -> Location {
     let digest = Digest::sha256(content);
-    storage.complete(upload, len(content), &digest).await.unwrap();
-    assert_content(storage, &digest, content).await;
+    let location = storage.complete(upload, len(content), &digest).await.unwrap();
+    assert_content(storage, &location, content).await;
     let again = storage.complete(upload, len(content), &digest).await;
     assert!(
         matches!(again, Err(StorageError::UploadAbsent(_))),
         "an upload is gone once it is content: {again:?}"
     );
+    let completed = storage.completed(upload, &digest).await.unwrap();
+    assert_eq!(completed, Some((location.clone(), len(content))));
+    location
 }
 
-async fn assert_content(storage: &dyn Storage, digest: &Digest, content: &Bytes) {
-    assert_eq!(storage.size(digest).await.unwrap(), Some(len(content)));
+async fn assert_content(storage: &dyn Storage, location: &Location, content: &Bytes) {
+    assert_eq!(storage.size(location).await.unwrap(), Some(len(content)));
     let pieces: Vec<Bytes> = storage
-        .read(digest, 0..len(content))
+        .read(location, 0..len(content))
         .await
         .unwrap()
         .try_collect()
         .await
         .unwrap();
     assert!(pieces.iter().all(|piece| (1..=PIECE_BYTES_MAX).contains(&piece.len())));
-    assert!(pieces.concat() == *content, "the content of {digest} is another");
+    assert!(pieces.concat() == *content, "the content at {location} is another");
 }
 
 async fn parts_become_content(storage: &dyn Storage) {
@@ -106,7 +111,11 @@ async fn parts_become_content(storage: &dyn Storage) {
     storage.sync(&upload).await.unwrap();
     let content = joined(&[&first, &second, &last]);
     let digest = Digest::sha256(&content);
-    assert_eq!(storage.size(&digest).await.unwrap(), None, "an upload is not content yet");
+    assert_eq!(
+        storage.completed(&upload, &digest).await.unwrap(),
+        None,
+        "an upload is not content yet"
+    );
     complete(storage, &upload, &content).await;
 }
 
@@ -196,17 +205,16 @@ async fn what_is_missing_cannot_be_completed(storage: &dyn Storage) {
     let digest = Digest::sha256(b"more than there is");
     let more = storage.complete(&upload, end + 1, &digest).await;
     assert!(matches!(more, Err(StorageError::Failed { .. })), "{more:?}");
-    assert_eq!(storage.size(&digest).await.unwrap(), None);
+    assert_eq!(storage.completed(&upload, &digest).await.unwrap(), None);
     complete(storage, &upload, &first).await;
 }
 
 async fn an_empty_upload_becomes_empty_content(storage: &dyn Storage) {
     let (upload, _) = begin(storage, &[&Bytes::new()]).await;
-    complete(storage, &upload, &Bytes::new()).await;
-    storage.delete(&Digest::sha256(b"")).await.unwrap();
-    storage.put(&Digest::sha256(b""), vec![]).await.unwrap();
-    assert_content(storage, &Digest::sha256(b""), &Bytes::new()).await;
-    assert_eq!(storage.read_at(&Digest::sha256(b""), 0..10).await.unwrap(), "");
+    let _ = complete(storage, &upload, &Bytes::new()).await;
+    let location = storage.put(&Digest::sha256(b""), vec![]).await.unwrap();
+    assert_content(storage, &location, &Bytes::new()).await;
+    assert_eq!(storage.read_at(&location, 0..10).await.unwrap(), "");
 }
 
 async fn an_aborted_upload_is_gone(storage: &dyn Storage) {
@@ -222,7 +230,9 @@ async fn an_aborted_upload_is_gone(storage: &dyn Storage) {
         assert!(absent(storage.write_part(&upload, end, vec![first.clone()]).await));
         assert!(absent(storage.sync(&upload).await));
         assert!(absent(storage.tail(&upload, 0).await.map(|_| ())));
-        assert!(absent(storage.complete(&upload, end, &Digest::sha256(&first)).await));
+        assert!(absent(
+            storage.complete(&upload, end, &Digest::sha256(&first)).await.map(|_| ())
+        ));
     }
 }
 
@@ -230,32 +240,37 @@ async fn content_is_put_at_one_go(storage: &dyn Storage) {
     for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
         let content = bytes(17, 3_000);
         let digest = Digest::of(algorithm, &content);
-        storage
-            .put(&digest, vec![content.slice(..1), Bytes::new(), content.slice(1..)])
-            .await
-            .unwrap();
-        assert_content(storage, &digest, &content).await;
+        let pieces = vec![content.slice(..1), Bytes::new(), content.slice(1..)];
+        let location = storage.put(&digest, pieces).await.unwrap();
+        assert_content(storage, &location, &content).await;
     }
 }
 
-async fn the_same_content_can_come_twice(storage: &dyn Storage) {
+/// Content that comes again lies elsewhere, so that each can be removed without the others.
+async fn no_location_is_used_twice(storage: &dyn Storage) {
     let content = part(storage, 18);
     let digest = Digest::sha256(&content);
+    let mut locations = Vec::new();
     for _ in 0..2 {
-        storage.put(&digest, vec![content.clone()]).await.unwrap();
+        locations.push(storage.put(&digest, vec![content.clone()]).await.unwrap());
         let (upload, _) = begin(storage, &[&content]).await;
         storage.sync(&upload).await.unwrap();
-        complete(storage, &upload, &content).await;
+        locations.push(complete(storage, &upload, &content).await);
+    }
+    while let Some(location) = locations.pop() {
+        assert!(!locations.contains(&location));
+        assert!(storage.delete(&location).await.unwrap());
+        for other in &locations {
+            assert_content(storage, other, &content).await;
+        }
     }
 }
 
 async fn ranges_are_read(storage: &dyn Storage) {
     let content = bytes(19, 2_000);
     let digest = Digest::sha256(&content);
-    storage
-        .put(&digest, vec![content.slice(..700), content.slice(700..)])
-        .await
-        .unwrap();
+    let pieces = vec![content.slice(..700), content.slice(700..)];
+    let location = storage.put(&digest, pieces).await.unwrap();
     for (start, end) in [
         (0, 2_000),
         (0, 1),
@@ -266,30 +281,36 @@ async fn ranges_are_read(storage: &dyn Storage) {
         (2_000, 2_000),
     ] {
         let expected = &content[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()];
-        let pieces: Vec<Bytes> = storage.read(&digest, start..end).await.unwrap().try_collect().await.unwrap();
+        let pieces: Vec<Bytes> = storage
+            .read(&location, start..end)
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap();
         assert_eq!(pieces.concat(), expected, "{start}..{end}");
         assert_eq!(
-            storage.read_at(&digest, start..end).await.unwrap(),
+            storage.read_at(&location, start..end).await.unwrap(),
             expected,
             "{start}..{end}"
         );
     }
     // At once, a range ends with the content; a stream that would end early fails, since its length was promised.
-    assert_eq!(storage.read_at(&digest, 1_990..3_000).await.unwrap(), content[1_990..]);
-    assert_eq!(storage.read_at(&digest, 5_000..6_000).await.unwrap(), "");
-    let pieces: Result<Vec<Bytes>, _> = storage.read(&digest, 1_990..2_001).await.unwrap().try_collect().await;
+    assert_eq!(storage.read_at(&location, 1_990..3_000).await.unwrap(), content[1_990..]);
+    assert_eq!(storage.read_at(&location, 5_000..6_000).await.unwrap(), "");
+    let pieces: Result<Vec<Bytes>, _> = storage.read(&location, 1_990..2_001).await.unwrap().try_collect().await;
     assert!(matches!(pieces, Err(StorageError::Failed { .. })));
 }
 
 async fn big_content_comes_in_pieces(storage: &dyn Storage) {
     let content = bytes(20, 5 * PIECE_BYTES_MAX + 17);
     let digest = Digest::sha256(&content);
-    storage.put(&digest, vec![content.clone()]).await.unwrap();
-    assert_content(storage, &digest, &content).await;
+    let location = storage.put(&digest, vec![content.clone()]).await.unwrap();
+    assert_content(storage, &location, &content).await;
     // Several readers at once do not disturb each other.
     let read = || async {
         storage
-            .read(&digest, 0..len(&content))
+            .read(&location, 0..len(&content))
             .await
             .unwrap()
             .try_collect::<Vec<Bytes>>()
@@ -301,24 +322,68 @@ async fn big_content_comes_in_pieces(storage: &dyn Storage) {
     assert!(first == content && second == content);
 }
 
+/// What lies nowhere: content that was removed, and what no driver has ever made.
 async fn absent_content_is_absent(storage: &dyn Storage) {
-    let digest = Digest::sha256(b"absent");
-    assert_eq!(storage.size(&digest).await.unwrap(), None);
-    let read = async { storage.read(&digest, 0..1).await?.try_collect::<Vec<Bytes>>().await };
-    assert!(matches!(read.await, Err(StorageError::Absent(absent)) if absent == digest));
-    assert!(matches!(storage.read_at(&digest, 0..1).await, Err(StorageError::Absent(absent)) if absent == digest));
+    let removed = storage
+        .put(&Digest::sha256(b"x"), vec![Bytes::from_static(b"x")])
+        .await
+        .unwrap();
+    assert!(storage.delete(&removed).await.unwrap());
+    let odd = ["", "..", "../incoming", "/etc/passwd", "sha256/../x", "x\0"].map(|odd| Location::from(odd.to_owned()));
+    for location in odd.iter().chain([&removed]) {
+        let absent = |error: &StorageError| matches!(error, StorageError::Absent(absent) if absent == location);
+        assert!(
+            storage
+                .size(location)
+                .await
+                .map_or_else(|error| absent(&error), |size| size.is_none())
+        );
+        let read = async { storage.read(location, 0..1).await?.try_collect::<Vec<Bytes>>().await };
+        assert!(read.await.is_err_and(|error| absent(&error)), "{location}");
+        assert!(
+            storage.read_at(location, 0..1).await.is_err_and(|error| absent(&error)),
+            "{location}"
+        );
+    }
 }
 
 async fn deleted_content_is_gone(storage: &dyn Storage) {
     let content = bytes(21, 1_000);
     let digest = Digest::sha256(&content);
-    storage.put(&digest, vec![content.clone()]).await.unwrap();
+    let location = storage.put(&digest, vec![content.clone()]).await.unwrap();
     for _ in 0..2 {
-        storage.delete(&digest).await.unwrap();
-        assert_eq!(storage.size(&digest).await.unwrap(), None);
+        assert!(storage.delete(&location).await.unwrap());
+        assert_eq!(storage.size(&location).await.unwrap(), None);
     }
-    storage.put(&digest, vec![content.clone()]).await.unwrap();
-    assert_content(storage, &digest, &content).await;
+    let again = storage.put(&digest, vec![content.clone()]).await.unwrap();
+    assert_content(storage, &again, &content).await;
+    assert_eq!(storage.size(&location).await.unwrap(), None);
+}
+
+async fn everything_is_listed(storage: &dyn Storage) {
+    let content = bytes(30, 1_234);
+    let digest = Digest::sha256(&content);
+    let location = storage.put(&digest, vec![content.clone()]).await.unwrap();
+    let find = || async {
+        let listed: Vec<_> = storage.list().try_collect().await.unwrap();
+        listed.into_iter().find(|listed| listed.location == location)
+    };
+    let listed = find().await.unwrap();
+    assert_eq!((&listed.digest, listed.size), (&digest, len(&content)));
+    assert!(storage.delete(&location).await.unwrap());
+    assert_eq!(find().await, None);
+}
+
+/// Who has begun to read content reads it to its end.
+async fn content_that_is_read_stays(storage: &dyn Storage) {
+    let content = bytes(29, 2 * PIECE_BYTES_MAX);
+    let location = storage.put(&Digest::sha256(&content), vec![content.clone()]).await.unwrap();
+    let stream = storage.read(&location, 0..len(&content)).await.unwrap();
+    let gone = storage.delete(&location).await.unwrap();
+    let pieces: Vec<Bytes> = stream.try_collect().await.unwrap();
+    assert!(pieces.concat() == content);
+    assert!(gone || storage.delete(&location).await.unwrap());
+    assert_eq!(storage.size(&location).await.unwrap(), None);
 }
 
 async fn uploads_do_not_mix(storage: &dyn Storage) {
@@ -354,7 +419,7 @@ async fn a_consumed_token_is_good_for_nothing(storage: &dyn Storage) {
         if synced {
             storage.sync(&upload).await.unwrap();
         }
-        complete(storage, &upload, &content).await;
+        let location = complete(storage, &upload, &content).await;
         let absent = |result: Result<(), StorageError>| matches!(result, Err(StorageError::UploadAbsent(name)) if name == upload);
         for offset in [0, end] {
             assert!(absent(storage.write_part(&upload, offset, vec![late.clone()]).await));
@@ -362,16 +427,6 @@ async fn a_consumed_token_is_good_for_nothing(storage: &dyn Storage) {
         assert!(absent(storage.sync(&upload).await));
         assert!(absent(storage.tail(&upload, 0).await.map(|_| ())));
         storage.abort(&upload).await.unwrap();
-        assert_content(storage, &Digest::sha256(&content), &content).await;
-        storage.delete(&Digest::sha256(&content)).await.unwrap();
+        assert_content(storage, &location, &content).await;
     }
-}
-
-async fn content_is_confirmed(storage: &dyn Storage) {
-    let content = bytes(28, 1_000);
-    let digest = Digest::sha256(&content);
-    assert_eq!(storage.confirm(&digest).await.unwrap(), None);
-    storage.put(&digest, vec![content.clone()]).await.unwrap();
-    assert_eq!(storage.confirm(&digest).await.unwrap(), Some(len(&content)));
-    storage.probe().await.unwrap();
 }

@@ -42,22 +42,22 @@ impl Writing<'_> {
         Ok(Applied::Done)
     }
 
-    pub(super) fn delete_manifest(&mut self, repository: &Repository, digest: &Digest) -> Result<Applied, Abort> {
+    pub(super) fn delete_manifest(&mut self, repository: &Repository, digest: &Digest, now: u64) -> Result<Applied, Abort> {
         let id = self.repository(repository)?.ok_or(Refused::Absent)?;
         let artifact = self.artifact(id, digest)?.ok_or(Refused::Absent)?;
-        self.remove_scan(id, artifact.id)?;
-        self.remove_artifact(artifact.id)?;
+        self.remove_scan(id, artifact.id, now)?;
+        self.remove_artifact(artifact.id, now)?;
         self.changed(repository);
         Ok(Applied::Done)
     }
 
     /// Removes a manifest and everything about it but its scan.
-    pub(super) fn remove_artifact(&mut self, artifact: i64) -> Result<(), Abort> {
+    pub(super) fn remove_artifact(&mut self, artifact: i64, now: u64) -> Result<(), Abort> {
         self.execute(DELETE_TAGS, [artifact])?;
         self.execute(DELETE_JOBS, [artifact])?;
         self.remove_judgement(artifact)?;
         self.remove_opinions(artifact)?;
-        self.remove_description(artifact)?;
+        self.remove_description(artifact, now)?;
         let removed = self.row(DELETE, [artifact], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
         })?;
@@ -69,8 +69,9 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Removes what a manifest names and refers to.
-    pub(super) fn remove_description(&self, artifact: i64) -> Result<(), Abort> {
+    /// Removes what a manifest names and refers to. Blobs that nothing else names are looked at.
+    pub(super) fn remove_description(&self, artifact: i64, now: u64) -> Result<(), Abort> {
+        self.lease_edges(artifact, now)?;
         self.execute(DELETE_EDGES, [artifact])?;
         self.execute(DELETE_REFERRER, [artifact])?;
         let candidates: Option<String> = self.row(CANDIDATES, [artifact], |row| row.get(0))?;

@@ -132,11 +132,11 @@ impl Writing<'_> {
         if same && !known.made || made {
             return Ok((known.id, true));
         }
-        self.remove_description(known.id)?;
+        self.remove_description(known.id, put.now)?;
         if !same {
             self.remove_judgement(known.id)?;
             self.remove_opinions(known.id)?;
-            self.remove_scan(repository, known.id)?;
+            self.remove_scan(repository, known.id, put.now)?;
         }
         self.execute(
             DESCRIBE,

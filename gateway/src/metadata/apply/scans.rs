@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::{Abort, Writing};
 use crate::{
     metadata::{Applied, EdgeKind, PutManifest, ScanUpdate},
-    oci::Digest,
+    oci::{Digest, Location},
 };
 
 const PUT: &str = "INSERT INTO scans (artifact_id, repository_id, stamp_id, document, referrer, findings, sarif)
@@ -25,7 +25,9 @@ impl Writing<'_> {
             stamp,
             findings,
             sarif,
+            document,
             referrer,
+            now,
         } = update;
         let Some(id) = self.repository(repository)? else {
             return Ok(Applied::Done);
@@ -33,9 +35,9 @@ impl Writing<'_> {
         let Some(artifact) = self.artifact(id, digest)? else {
             return Ok(Applied::Done);
         };
-        self.remove_scan(id, artifact.id)?;
-        let document = match referrer {
-            Some(referrer) => self.attach(id, referrer)?,
+        self.remove_scan(id, artifact.id, *now)?;
+        let shown = match referrer {
+            Some(referrer) => self.attach(id, referrer, document.as_ref(), *now)?,
             None => None,
         };
         let stamp = self.stamp(stamp)?;
@@ -43,7 +45,7 @@ impl Writing<'_> {
             artifact.id,
             id,
             stamp,
-            document.map(Digest::as_str),
+            shown.map(Digest::as_str),
             referrer.as_ref().map(|referrer| referrer.digest.as_str()),
             serde_json::to_string(findings)?,
             sarif.as_ref(),
@@ -54,29 +56,38 @@ impl Writing<'_> {
     }
 
     /// Removes what the last scan found, and what the gateway attached because of it. What a client pushed stays, even where it is the same.
-    pub(super) fn remove_scan(&mut self, repository: i64, artifact: i64) -> Result<(), Abort> {
+    pub(super) fn remove_scan(&mut self, repository: i64, artifact: i64, now: u64) -> Result<(), Abort> {
         type Attached = (Option<String>, Option<String>);
         let removed: Option<Attached> = self.row(DELETE, [artifact], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let Some((document, referrer)) = removed else { return Ok(()) };
         if let Some(referrer) = referrer
             && let Some(made) = self.row(MADE, params![referrer, repository], |row| row.get(0))?
         {
-            self.remove_artifact(made)?;
+            self.remove_artifact(made, now)?;
         }
         // Scans that find nothing have the same document, and each shows it.
         if let Some(document) = document
             && !self.exists(DOCUMENT_USED, params![document, repository])?
         {
-            self.unlink_made(repository, &document)?;
+            self.unlink_made(repository, &document, now)?;
         }
         Ok(())
     }
 
     /// Stores the manifest that shows a scan and links its document. Returns the document.
-    fn attach<'a>(&mut self, repository: i64, referrer: &'a PutManifest) -> Result<Option<&'a Digest>, Abort> {
+    fn attach<'a>(
+        &mut self,
+        repository: i64,
+        referrer: &'a PutManifest,
+        document: Option<&Location>,
+        now: u64,
+    ) -> Result<Option<&'a Digest>, Abort> {
         let config = referrer.edges.iter().find(|edge| edge.kind == EdgeKind::Config);
         if let Some(config) = config {
-            self.link_made(repository, &config.digest, config.size)?;
+            if let Some(location) = document {
+                self.put_blob(&config.digest, location, config.size, now)?;
+            }
+            self.link_made(repository, &config.digest)?;
         }
         self.expect_held(repository, referrer)?;
         self.store_artifact(repository, referrer, true)?;

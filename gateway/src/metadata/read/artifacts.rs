@@ -31,7 +31,8 @@ const MISSING: &str = "SELECT e.digest FROM repositories r
     JOIN artifacts a ON a.repository_id = r.id AND a.digest = ?2 JOIN edges e ON e.artifact_id = a.id
     WHERE r.name = ?1 AND CASE e.kind
         WHEN 2 THEN NOT EXISTS (SELECT 1 FROM artifacts x WHERE x.digest = e.digest AND x.repository_id = r.id)
-        ELSE NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = e.digest AND l.repository_id = r.id) END
+        ELSE NOT EXISTS (SELECT 1 FROM links l JOIN blobs b ON b.digest = l.digest AND b.state = 0
+            WHERE l.digest = e.digest AND l.repository_id = r.id) END
     ORDER BY e.position";
 const PARENTS: &str = "SELECT a.digest, a.media_type, a.size FROM
     (SELECT DISTINCT artifact_id FROM edges

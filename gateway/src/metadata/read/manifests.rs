@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use crate::{
     metadata::{
-        ManifestHead, ManifestRecord, Metadata, MetadataError,
+        BlobRecord, ManifestHead, ManifestRecord, Metadata, MetadataError,
         columns::{head, parsed, unsigned},
     },
     oci::{Digest, Reference, Repository},
@@ -23,7 +23,8 @@ const HEAD_BY_TAG: &str = "SELECT a.digest, a.media_type, a.size FROM repositori
 const HEAD_BY_DIGEST: &str = "SELECT a.digest, a.media_type, a.size FROM repositories r
     JOIN artifacts a ON a.repository_id = r.id AND a.digest = ?2
     WHERE r.name = ?1";
-const BLOB: &str = "SELECT l.size FROM repositories r JOIN links l ON l.repository_id = r.id AND l.digest = ?2 WHERE r.name = ?1";
+const BLOB: &str = "SELECT b.size, b.location FROM repositories r JOIN links l ON l.repository_id = r.id AND l.digest = ?2
+    JOIN blobs b ON b.digest = l.digest AND b.state = 0 WHERE r.name = ?1";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[BY_TAG, BY_DIGEST, HEAD_BY_TAG, HEAD_BY_DIGEST, BLOB];
@@ -62,12 +63,17 @@ impl Metadata {
         self.recent().head(repository, reference, found)
     }
 
-    /// Returns the size of a blob that a repository sees.
+    /// Returns the size of a blob that a repository sees, and where it lies. One that is spoilt is not there.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Option<u64>, MetadataError> {
-        self.readers()
-            .row(BLOB, params![repository.as_str(), digest.as_str()], |row| unsigned(row, 0))
+    pub fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Option<BlobRecord>, MetadataError> {
+        let read = |row: &Row<'_>| {
+            Ok(BlobRecord {
+                size: unsigned(row, 0)?,
+                location: parsed(row, 1)?,
+            })
+        };
+        self.readers().row(BLOB, params![repository.as_str(), digest.as_str()], read)
     }
 }

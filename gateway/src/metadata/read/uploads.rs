@@ -2,12 +2,9 @@
 
 use rusqlite::{Row, params};
 
-use crate::{
-    metadata::{
-        Metadata, MetadataError, UnfinishedUpload, UnfinishedUploads, UploadRecord,
-        columns::{limit, parsed, read_upload_state, signed, unsigned},
-    },
-    oci::Digest,
+use crate::metadata::{
+    Metadata, MetadataError, UnfinishedUpload, UnfinishedUploads, UploadRecord,
+    columns::{limit, parsed, read_upload_state, signed, unsigned},
 };
 
 const KEY: &str = "SELECT key FROM upload_key WHERE id = 1";
@@ -15,8 +12,6 @@ const UPLOAD: &str = "SELECT id, repository, offset, algorithm, hash_state, toke
     WHERE id = ?1";
 const COMPLETING: &str = "SELECT id, repository FROM uploads INDEXED BY uploads_completing
     WHERE state = 1 AND id > ?1 ORDER BY id LIMIT ?2";
-const BECOMING: &str = "SELECT 1 FROM uploads WHERE state = 1 AND digest = ?1";
-const LINKED: &str = "SELECT 1 FROM links WHERE digest = ?1 LIMIT 1";
 const IDLE: &str = "SELECT id, used, token, digest FROM uploads
     WHERE state < 2 AND used < ?1 AND (used, id) > (?2, ?3) ORDER BY used, id LIMIT ?4";
 const ONE_UNFINISHED: &str = "SELECT id, used, token, digest FROM uploads WHERE state < 2 AND id = ?1";
@@ -35,8 +30,6 @@ pub(super) const STATEMENTS: &[&str] = &[
     KEY,
     UPLOAD,
     COMPLETING,
-    BECOMING,
-    LINKED,
     IDLE,
     ONE_UNFINISHED,
     UNFINISHED,
@@ -70,22 +63,6 @@ impl Metadata {
     pub fn completing_uploads(&self, after: &str, n: usize) -> Result<Vec<(String, String)>, MetadataError> {
         self.readers()
             .rows(COMPLETING, params![after, limit(n)], |row| Ok((row.get(0)?, row.get(1)?)))
-    }
-
-    /// Says whether a session is becoming the content of a digest.
-    ///
-    /// # Errors
-    /// Fails where the database does.
-    pub fn is_becoming(&self, digest: &Digest) -> Result<bool, MetadataError> {
-        Ok(self.readers().row(BECOMING, [digest.as_str()], |_| Ok(()))?.is_some())
-    }
-
-    /// Says whether any repository holds a blob.
-    ///
-    /// # Errors
-    /// Fails where the database does.
-    pub fn is_linked(&self, digest: &Digest) -> Result<bool, MetadataError> {
-        Ok(self.readers().row(LINKED, [digest.as_str()], |_| Ok(()))?.is_some())
     }
 
     /// Returns up to `n` sessions that have not ended and were last written to before a time, in seconds since 1970, the oldest first,

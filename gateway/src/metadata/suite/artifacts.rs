@@ -75,11 +75,7 @@ async fn blobs_are_seen_through_links_alone() {
     let db = database();
     assert_eq!(db.done(link("a", "x")).await, Applied::Done);
     assert_eq!(db.done(link("a", "x")).await, Applied::Existed);
-    let mount = |from: &[&str]| Command::MountBlob {
-        repository: repository("b"),
-        digest: digest("x"),
-        from: from.iter().map(|name| repository(name)).collect(),
-    };
+    let mount = |from: &[&str]| mount("b", "x", from);
     assert_eq!(db.refused(mount(&["c", "b"])).await, Refused::Absent);
     assert!(!db.metadata.repository_exists(&repository("b")).unwrap());
     assert_eq!(db.done(mount(&["c", "a"])).await, Applied::Mounted(1));
@@ -91,12 +87,8 @@ async fn blobs_are_seen_through_links_alone() {
     let mut put = manifest("a", "m", &[]);
     put.edges = vec![edge(EdgeKind::Layer, "x")];
     db.put(put.clone()).await;
-    let unlink = || Command::UnlinkBlob {
-        repository: repository("a"),
-        digest: digest("x"),
-    };
-    db.done(unlink()).await;
-    assert_eq!(db.refused(unlink()).await, Refused::Absent);
+    db.done(unlink("a", "x")).await;
+    assert_eq!(db.refused(unlink("a", "x")).await, Refused::Absent);
     assert!(!db.sees("a", "x") && db.sees("b", "x") && db.holds("a", "m"));
     assert_eq!(db.metadata.missing(&put.repository, &put.digest).unwrap(), [digest("x")]);
     assert!(db.metadata.repository_exists(&repository("a")).unwrap());

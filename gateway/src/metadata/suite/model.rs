@@ -55,18 +55,8 @@ impl Step {
     fn command(&self) -> Command {
         match self {
             Self::Link(at, n) => link(NAMES[*at], &blob(*n)),
-            Self::Unlink(at, n) => Command::UnlinkBlob {
-                repository: repository(NAMES[*at]),
-                digest: digest(&blob(*n)),
-            },
-            Self::Mount(at, n, from) => {
-                let from = vec![repository(NAMES[*from])];
-                Command::MountBlob {
-                    repository: repository(NAMES[*at]),
-                    digest: digest(&blob(*n)),
-                    from,
-                }
-            }
+            Self::Unlink(at, n) => unlink(NAMES[*at], &blob(*n)),
+            Self::Mount(at, n, from) => mount(NAMES[*at], &blob(*n), &[NAMES[*from]]),
             Self::Put {
                 repository,
                 content: n,

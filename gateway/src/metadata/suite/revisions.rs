@@ -88,26 +88,13 @@ async fn revisions_move_where_something_changed_and_nowhere_else() {
         (Command::PutScan(Box::new(scan("team/a", "m", "{}"))), vec![]),
         (Command::PutScan(Box::new(scan("team/a", "m", "{\"more\":1}"))), vec![]),
         (Command::PutScan(Box::new(scan("other", "m", "{}"))), vec![]),
-        (
-            Command::MountBlob {
-                repository: repository("team/b"),
-                digest: digest("x"),
-                from: vec![repository("team/a")],
-            },
-            vec!["", "team", "team/b"],
-        ),
+        (mount("team/b", "x", &["team/a"]), vec!["", "team", "team/b"]),
         (set("one"), all.to_vec()),
         (set("one"), vec![]),
         (set("two"), all.to_vec()),
         (delete_tag("team/a", "v"), in_a.clone()),
         (delete("team/a", "m"), in_a.clone()),
-        (
-            Command::UnlinkBlob {
-                repository: repository("team/a"),
-                digest: digest("x"),
-            },
-            in_a,
-        ),
+        (unlink("team/a", "x"), in_a),
         (Command::ClaimJob { now: 1, after: None }, vec![]),
     ];
     expect_moves(&db, all.map(|prefix| (prefix, None)), steps).await;

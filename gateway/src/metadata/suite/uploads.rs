@@ -41,12 +41,14 @@ impl Database {
 }
 
 fn end(id: &str, now: u64) -> Command {
-    Command::LinkBlob {
+    Command::LinkBlob(LinkBlob {
         repository: repository("a"),
         digest: digest("b"),
         size: 1,
+        location: Some(at("b", id)),
         upload: Some(EndedUpload { id: id.into(), now }),
-    }
+        lease: LEASE,
+    })
 }
 
 #[tokio::test]
@@ -74,11 +76,11 @@ async fn a_row_says_what_its_session_is_at() {
     assert_eq!(db.metadata.upload("x").unwrap(), Some(UploadRecord { progress, ..open }));
     assert_eq!(db.metadata.completing_uploads("", 9).unwrap(), [("x".into(), "a".into())]);
     assert_eq!(db.metadata.completing_uploads("x", 9).unwrap(), []);
-    assert!(db.metadata.is_becoming(&digest("b")).unwrap() && !db.metadata.is_linked(&digest("b")).unwrap());
+    assert!(!db.sees("a", "b"));
     db.done(end("x", 9)).await;
     let done = db.metadata.upload("x").unwrap().unwrap();
     assert_eq!(done.progress, UploadProgress::Done(digest("b")));
-    assert!(!db.metadata.is_becoming(&digest("b")).unwrap() && db.metadata.is_linked(&digest("b")).unwrap());
+    assert!(db.sees("a", "b"));
     assert!(!db.metadata.has_upload_token("token of x").unwrap() && db.metadata.unfinished_upload("x").unwrap().is_none());
     // A session without a row ends without one.
     db.done(end("y", 9)).await;

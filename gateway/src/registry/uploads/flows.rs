@@ -6,11 +6,11 @@
 
 use super::{UploadState, sessions::Held};
 use crate::{
-    metadata::{Command, EndedUpload, SaveUpload, UploadProgress, UploadRecord},
+    metadata::{Command, EndedUpload, MetadataError, Refused, SaveUpload, UploadProgress, UploadRecord},
     oci::{Algorithm, Digest, Hasher, Repository},
     registry::{
         Chunk, Registry, RegistryError,
-        content::drain,
+        content::{Stored, drain},
         incoming::{Incoming, take_small},
         now_seconds,
     },
@@ -96,13 +96,24 @@ impl Registry {
         token: &str,
         digest: Digest,
     ) -> Result<Found, RegistryError> {
-        let _pin = self.pin(&digest).await;
-        let Some(size) = self.storage().confirm(&digest).await? else {
-            self.forget(held, token).await?;
-            return Err(unknown(held.id()));
+        let completed = self.storage().completed(token, &digest).await?;
+        let linked = match completed {
+            Some((location, size)) => {
+                let digest = digest.clone();
+                self.link(repository, &Stored { digest, size, location }, Some(ended(held)))
+                    .await
+            }
+            None => Err(MetadataError::Refused(Refused::Absent).into()),
         };
-        self.link(repository, &digest, size, Some(ended(held))).await?;
-        Ok(Found::Done(digest))
+        match linked {
+            Ok(()) => Ok(Found::Done(digest)),
+            // Its bytes are gone, or about to be.
+            Err(RegistryError::Metadata(MetadataError::Refused(Refused::Absent))) => {
+                self.forget(held, token).await?;
+                Err(unknown(held.id()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Appends a chunk. What arrived before a client went away or broke off is kept; what is refused is not.
@@ -197,19 +208,23 @@ impl Registry {
             self.undo(&incoming.token, before.as_deref()).await;
             return Err(error);
         }
-        let pin = self.pin(digest).await;
-        if let Err(error) = self.complete(held, repository, before.as_deref(), &incoming, digest).await {
-            if self.undo(&incoming.token, before.as_deref()).await
-                && let Some(before) = &before
-            {
-                self.reopen(held, repository, before).await;
+        let completed = self.complete(held, repository, before.as_deref(), &incoming, digest).await;
+        let stored = match completed {
+            Ok(stored) => stored,
+            Err(error) => {
+                let undone = self.undo(&incoming.token, before.as_deref()).await;
+                match &before {
+                    // Where the bytes have become content, whoever comes to the session next ends it.
+                    Some(before) if undone => self.reopen(held, repository, before).await,
+                    Some(_) => {}
+                    None => self.give_back_completed(&incoming.token, digest).await,
+                }
+                return Err(error);
             }
-            self.give_back(pin).await;
-            return Err(error);
-        }
-        let linked = self.link(repository, digest, incoming.offset, Some(ended(held))).await;
+        };
+        let linked = self.link(repository, &stored, Some(ended(held))).await;
         if linked.is_err() && before.is_none() {
-            self.give_back(pin).await;
+            self.give_back(&stored).await;
         }
         linked
     }
@@ -231,14 +246,14 @@ impl Registry {
         before: Option<&Incoming>,
         incoming: &Incoming,
         digest: &Digest,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Stored, RegistryError> {
         if let Some(before) = before {
             let row = Command::SaveUpload(row(held, repository, before, Some(digest)));
             let (synced, saved) = tokio::join!(self.storage().sync(&incoming.token), self.metadata().apply(row));
             saved?;
             synced?;
         }
-        Ok(self.storage().complete(&incoming.token, incoming.offset, digest).await?)
+        self.complete_checked(incoming, digest).await
     }
 
     /// Gives a session up.

@@ -145,8 +145,7 @@ impl Registry {
         self.forget(&held, &upload.token).await?;
         // It may have become content that nobody was told of.
         if let Some(Ok(digest)) = upload.becoming.map(|digest| digest.parse()) {
-            let pin = self.pin(&digest).await;
-            self.give_back(pin).await;
+            self.give_back_completed(&upload.token, &digest).await;
         }
         Ok(true)
     }

@@ -14,10 +14,14 @@ use super::{
     disk::Disk,
     failed,
     folders::{Folders, parent},
+    kept,
     opened::Opened,
     tokens::Tokens,
 };
-use crate::{oci::Digest, storage::StorageError};
+use crate::{
+    oci::{Algorithm, Digest, Location},
+    storage::StorageError,
+};
 
 /// The length of the token of an upload.
 const TOKEN_LENGTH: usize = 32;
@@ -27,7 +31,7 @@ pub(super) struct Files {
     root: PathBuf,
     folders: Folders,
     tokens: Tokens,
-    opened: Opened,
+    pub(super) opened: Opened,
     disk: Arc<dyn Disk>,
 }
 
@@ -134,14 +138,29 @@ impl Files {
     }
 
     /// Moves an upload to its digest: bytes, rename, folder.
-    pub(super) fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<(), StorageError> {
+    pub(super) fn complete(&self, upload: &str, size: u64, digest: &Digest) -> Result<Location, StorageError> {
         let _held = self.tokens.hold(upload);
         let (path, file) = self.open_upload(upload)?;
+        let location = location(upload, digest);
         let completed = self
             .cut_file(&file, size)
             .and_then(|()| self.disk.sync(&file))
-            .and_then(|()| self.publish(&path, digest));
-        completed.map_err(|error| failed(format!("completing upload {upload}"), error))
+            .and_then(|()| self.publish(&path, &location));
+        completed.map_err(|error| failed(format!("completing upload {upload}"), error))?;
+        Ok(location)
+    }
+
+    /// Returns where the content of an upload lies that was completed, which is synced once more: whoever completed it may not have come to
+    /// that. Gateways of schema 1 completed an upload to its digest alone.
+    pub(super) fn completed(&self, upload: &str, digest: &Digest) -> Result<Option<(Location, u64)>, StorageError> {
+        for location in [location(upload, digest), location_of_schema_1(digest)] {
+            if let Some(size) = self.size(&location)? {
+                let synced = self.disk.sync_folder(parent(&self.content(&location)?));
+                synced.map_err(|error| failed(format!("syncing {location}"), error))?;
+                return Ok(Some((location, size)));
+            }
+        }
+        Ok(None)
     }
 
     /// Forgets an upload.
@@ -155,22 +174,19 @@ impl Files {
     }
 
     /// Stores content at one go.
-    pub(super) fn put(&self, digest: &Digest, content: &[Bytes]) -> Result<(), StorageError> {
-        let doing = |error| failed(format!("storing {digest}"), error);
-        let size = content.iter().map(|piece| piece.len() as u64).sum();
-        if self.size(digest)? == Some(size) {
-            // Whoever brought it may not have synced the folder yet.
-            return self.disk.sync_folder(parent(&self.blob(digest))).map_err(doing);
-        }
-        let incoming = self.path("incoming", &token())?;
+    pub(super) fn put(&self, digest: &Digest, content: &[Bytes]) -> Result<Location, StorageError> {
+        let token = token();
+        let (incoming, location) = (self.path("incoming", &token)?, location(&token, digest));
+        let published = self.content(&location)?;
         let stored = self
             .write_new(&incoming, content)
-            .and_then(|()| self.publish(&incoming, digest));
-        if stored.is_err() {
-            // Nobody knows the name; what cannot be removed now is removed when the storage is opened again.
-            let _ = self.disk.remove(&incoming);
+            .and_then(|()| self.publish(&incoming, &location));
+        if let Err(error) = stored {
+            // Nobody knows the names.
+            let _ = self.disk.remove(&incoming).and(self.disk.remove(&published));
+            return Err(failed(format!("storing {digest}"), error));
         }
-        stored.map_err(doing)
+        Ok(location)
     }
 
     fn write_new(&self, path: &Path, content: &[Bytes]) -> io::Result<()> {
@@ -179,13 +195,11 @@ impl Files {
         self.disk.sync(&file)
     }
 
-    /// Gives a synced file the name under which content is found, and syncs the folder. Content that is there already is replaced: it is
-    /// the same by its digest, unless the disk has spoilt it.
-    fn publish(&self, from: &Path, digest: &Digest) -> io::Result<()> {
-        let to = self.blob(digest);
+    /// Gives a synced file the name under which content is found, and syncs the folder.
+    fn publish(&self, from: &Path, location: &Location) -> io::Result<()> {
+        let to = self.content(location).map_err(io::Error::other)?;
         self.folders.create(&*self.disk, parent(&to))?;
         self.disk.rename(from, &to)?;
-        self.opened.forget(digest);
         self.disk.sync_folder(parent(&to))
     }
 
@@ -208,14 +222,6 @@ impl Files {
         File::open(path).map_err(|error| failed(format!("opening upload {upload}"), error))
     }
 
-    /// Syncs content that is there: whoever brought it may not have come to that.
-    pub(super) fn confirm(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {
-        let Some(size) = self.size(digest)? else { return Ok(None) };
-        let synced = self.disk.sync_folder(parent(&self.blob(digest)));
-        synced.map_err(|error| failed(format!("syncing {digest}"), error))?;
-        Ok(Some(size))
-    }
-
     /// Writes, syncs and removes a file.
     pub(super) fn probe(&self) -> Result<(), StorageError> {
         let path = self.root.join("incoming").join("probe");
@@ -227,30 +233,36 @@ impl Files {
     }
 
     /// Returns the size of some content.
-    pub(super) fn size(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {
-        match std::fs::metadata(self.blob(digest)) {
+    pub(super) fn size(&self, location: &Location) -> Result<Option<u64>, StorageError> {
+        match std::fs::metadata(self.content(location)?) {
             Ok(found) => Ok(Some(found.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(format!("looking at {digest}"), error)),
+            Err(error) => Err(failed(format!("looking at {location}"), error)),
         }
     }
 
     /// Opens some content for reading.
-    pub(super) fn open_blob(&self, digest: &Digest) -> Result<Arc<File>, StorageError> {
+    pub(super) fn open_content(&self, location: &Location) -> Result<Arc<File>, StorageError> {
         let open = || {
-            File::open(self.blob(digest)).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => StorageError::Absent(digest.clone()),
-                _ => failed(format!("opening {digest}"), error),
+            File::open(self.content(location)?).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => StorageError::Absent(location.clone()),
+                _ => failed(format!("opening {location}"), error),
             })
         };
-        self.opened.get(digest, open)
+        self.opened.get(location, open)
     }
 
-    /// Removes some content. That need not be durable: what comes back after a crash is content without links.
-    pub(super) fn delete(&self, digest: &Digest) -> Result<(), StorageError> {
-        let removed = self.remove(&self.blob(digest));
-        self.opened.forget(digest);
-        removed.map_err(|error| failed(format!("deleting {digest}"), error))
+    /// Removes some content that nobody reads. That need not be durable: what comes back after a crash is removed again.
+    pub(super) fn delete(&self, location: &Location) -> Result<bool, StorageError> {
+        let Some(_removing) = kept::removing(&self.root)? else {
+            return Ok(false);
+        };
+        let Some(_deleting) = self.opened.delete(location) else {
+            return Ok(false);
+        };
+        self.remove(&self.content(location)?)
+            .map_err(|error| failed(format!("deleting {location}"), error))?;
+        Ok(true)
     }
 
     /// Returns how many operations wait for another one on the same upload.
@@ -289,13 +301,53 @@ impl Files {
         }
     }
 
-    fn blob(&self, digest: &Digest) -> PathBuf {
-        let hex = digest.hex();
-        let folder = hex.get(..2).unwrap_or(hex);
-        self.root
-            .join("blobs")
-            .join(digest.algorithm().as_str())
-            .join(folder)
-            .join(hex)
+    pub(super) fn content_root(&self) -> PathBuf {
+        content_root(&self.root)
     }
+
+    /// Returns the path of some content. Only what [`location`] or gateways of schema 1 made is one.
+    fn content(&self, location: &Location) -> Result<PathBuf, StorageError> {
+        path_of(&self.root, location)
+    }
+}
+
+/// Returns the path of some content in a storage.
+pub(super) fn path_of(root: &Path, location: &Location) -> Result<PathBuf, StorageError> {
+    if is_location(location.as_str()) {
+        Ok(content_root(root).join(location.as_str()))
+    } else {
+        Err(StorageError::Absent(location.clone()))
+    }
+}
+
+fn content_root(root: &Path) -> PathBuf {
+    root.join("blobs")
+}
+
+/// Returns where the content of an upload will lie. Its name tells the digest, for people and for who lost the metadata.
+fn location(upload: &str, digest: &Digest) -> Location {
+    format!("{}.{upload}", location_of_schema_1(digest)).into()
+}
+
+fn location_of_schema_1(digest: &Digest) -> Location {
+    let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
+    let folder = hex.get(..2).unwrap_or(hex);
+    format!("{algorithm}/{folder}/{hex}").into()
+}
+
+pub(super) fn is_location(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    let [algorithm, folder, name] = parts.as_slice() else {
+        return false;
+    };
+    let (hex, token) = name.split_once('.').unzip();
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hex = hex.unwrap_or(name);
+    let Ok(algorithm) = algorithm.parse::<Algorithm>() else {
+        return false;
+    };
+    hex.len() == algorithm.hex_length()
+        && is_hex(hex)
+        && hex.get(..2) == Some(*folder)
+        && token.is_none_or(|token| token.len() == TOKEN_LENGTH && is_hex(token))
 }

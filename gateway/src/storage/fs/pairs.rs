@@ -23,7 +23,7 @@ enum Operation {
     Complete(Algorithm),
     Abort,
     Put,
-    Confirm,
+    Completed,
 }
 
 const OPERATIONS: [Operation; 10] = [
@@ -36,7 +36,7 @@ const OPERATIONS: [Operation; 10] = [
     Operation::Complete(Algorithm::Sha512),
     Operation::Abort,
     Operation::Put,
-    Operation::Confirm,
+    Operation::Completed,
 ];
 
 fn run(operation: Operation, files: &Files, upload: &str) -> Result<(), StorageError> {
@@ -46,10 +46,10 @@ fn run(operation: Operation, files: &Files, upload: &str) -> Result<(), StorageE
         Operation::Sync => files.sync(upload),
         Operation::Cut(to) => files.cut(upload, to as u64),
         Operation::Read => files.open_for_reading(upload).map(drop),
-        Operation::Complete(algorithm) => files.complete(upload, size, &Digest::of(algorithm, CONTENT)),
+        Operation::Complete(algorithm) => files.complete(upload, size, &Digest::of(algorithm, CONTENT)).map(drop),
         Operation::Abort => files.abort(upload),
-        Operation::Put => files.put(&digest, &[Bytes::from_static(CONTENT)]),
-        Operation::Confirm => files.confirm(&digest).map(drop),
+        Operation::Put => files.put(&digest, &[Bytes::from_static(CONTENT)]).map(drop),
+        Operation::Completed => files.completed(upload, &digest).map(drop),
     }
 }
 
@@ -101,6 +101,7 @@ fn assert_whole(folder: &Path, what: &str) {
         } else {
             let found = std::fs::read(&path).unwrap();
             let name = path.file_name().unwrap().to_str().unwrap();
+            let (name, _) = name.split_once('.').unwrap();
             let algorithm = if name.len() == 64 {
                 Algorithm::Sha256
             } else {

@@ -19,11 +19,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{failed, files::Files};
-use crate::{
-    oci::Digest,
-    storage::{PIECE_BYTES_MAX, Pieces, StorageError},
-};
+use super::{failed, opened::Reading};
+use crate::storage::{PIECE_BYTES_MAX, Pieces, StorageError};
 
 /// How many buffers are kept for the next piece: what a few pulls have on their way at once, 8 MiB.
 const BUFFERS_MAX: usize = 16;
@@ -67,32 +64,27 @@ impl Drop for Filled {
     }
 }
 
-struct Reading {
-    files: Arc<Files>,
-    digest: Digest,
+/// What is left of a stream.
+struct Rest {
+    reading: Reading,
     range: Range<u64>,
     buffers: Buffers,
 }
 
 /// Streams a range of some content.
-pub(super) fn stream(files: Arc<Files>, digest: Digest, range: Range<u64>, buffers: Buffers) -> Pieces {
-    let reading = Reading {
-        files,
-        digest,
-        range,
-        buffers,
-    };
-    stream::try_unfold(reading, next).boxed()
+pub(super) fn stream(reading: Reading, range: Range<u64>, buffers: Buffers) -> Pieces {
+    let rest = Rest { reading, range, buffers };
+    stream::try_unfold(rest, next).boxed()
 }
 
-async fn next(mut reading: Reading) -> Result<Option<(Bytes, Reading)>, StorageError> {
-    let Range { start, end } = reading.range;
+async fn next(mut rest: Rest) -> Result<Option<(Bytes, Rest)>, StorageError> {
+    let Range { start, end } = rest.range;
     if start >= end {
         return Ok(None);
     }
     let length = usize::try_from(end - start).unwrap_or(usize::MAX).min(PIECE_BYTES_MAX);
-    let file = reading.files.open_blob(&reading.digest)?;
-    let read = match read_cached(&file, start, length, &reading.buffers) {
+    let file = rest.reading.open()?;
+    let read = match read_cached(&file, start, length, &rest.buffers) {
         Ok(bytes) => Ok(bytes),
         Err(Errno::AGAIN | Errno::OPNOTSUPP) => {
             let waited = tokio::task::spawn_blocking(move || read_waiting(&file, start, length)).await;
@@ -100,16 +92,14 @@ async fn next(mut reading: Reading) -> Result<Option<(Bytes, Reading)>, StorageE
         }
         Err(error) => Err(error.into()),
     };
-    let piece = read.map_err(|error| failed(format!("reading {}", reading.digest), error))?;
+    let doing = || format!("reading {}", rest.reading.location());
+    let piece = read.map_err(|error| failed(doing(), error))?;
     if piece.is_empty() {
         let message = format!("the content ends at byte {start}, before byte {end}");
-        return Err(failed(
-            format!("reading {}", reading.digest),
-            io::Error::new(io::ErrorKind::UnexpectedEof, message),
-        ));
+        return Err(failed(doing(), io::Error::new(io::ErrorKind::UnexpectedEof, message)));
     }
-    reading.range.start += piece.len() as u64;
-    Ok(Some((piece, reading)))
+    rest.range.start += piece.len() as u64;
+    Ok(Some((piece, rest)))
 }
 
 /// Reads what is in the page cache, and fails rather than wait.

@@ -1,0 +1,168 @@
+//! What there is to collect.
+
+use rusqlite::{Row, params};
+
+use crate::{
+    metadata::{
+        BlobRecord, BlobRow, Garbage, GarbageCount, LeaseCursor, Metadata, MetadataError,
+        columns::{limit, parsed, signed, unsigned},
+        readers::Readers,
+    },
+    oci::{Digest, Location, Repository},
+};
+
+const DUE: &str = "SELECT l.until, l.repository_id, r.name, l.digest FROM leases l INDEXED BY leases_by_time JOIN repositories r ON r.id = l.repository_id
+    WHERE l.until <= ?1 AND (l.until, l.digest, l.repository_id) > (?2, ?3, ?4) ORDER BY l.until, l.digest, l.repository_id LIMIT ?5";
+const UNNAMED: &str = "SELECT count(*), coalesce(sum(b.size), 0) FROM leases l JOIN blobs b ON b.digest = l.digest
+    WHERE l.until <= ?1 AND NOT EXISTS (SELECT 1 FROM edges e WHERE e.digest = l.digest AND e.repository_id = l.repository_id AND e.kind < 2)";
+const GARBAGE: &str = "SELECT since, location, size FROM garbage INDEXED BY garbage_by_time WHERE (since, location) > (?1, ?2) ORDER BY since, location LIMIT ?3";
+const GARBAGE_COUNT: &str =
+    "SELECT count(*), coalesce(sum(size), 0), coalesce(min(since), 0) FROM garbage INDEXED BY garbage_by_time
+    WHERE since >= 0";
+const WRITTEN: &str = "SELECT clean FROM collection WHERE id = 1";
+const LED_TO: &str = "SELECT 1 FROM blobs WHERE digest = ?1 AND location = ?2";
+const WHOLE: &str = "SELECT size, location FROM blobs WHERE digest = ?1 AND state = 0";
+
+const BLOBS: &str = "SELECT digest, location, size, state FROM blobs WHERE digest > ?1 ORDER BY digest LIMIT ?2";
+const KNOWN: &str = "SELECT 1 FROM blobs WHERE digest = ?1 AND location = ?2
+    UNION ALL SELECT 1 FROM garbage WHERE location = ?2
+    UNION ALL SELECT 1 FROM uploads INDEXED BY uploads_by_digest WHERE state = 1 AND digest = ?1 LIMIT 1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[DUE, UNNAMED, GARBAGE, GARBAGE_COUNT, WRITTEN, LED_TO, WHOLE, BLOBS, KNOWN];
+
+impl Metadata {
+    /// Returns up to `n` links whose lease ended by a time, in seconds since 1970, those that ended first in front, behind a cursor; and
+    /// the cursor of the last one.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn ended_leases(
+        &self,
+        now: u64,
+        after: Option<&LeaseCursor>,
+        n: usize,
+    ) -> Result<Vec<(LeaseCursor, Repository, Digest)>, MetadataError> {
+        let (until, digest, repository) = after.map_or((-1, "", 0), |(until, digest, repository)| {
+            (*until, digest.as_str(), *repository)
+        });
+        let read = |row: &Row<'_>| {
+            let digest: String = row.get(3)?;
+            Ok(((row.get(0)?, digest, row.get(1)?), parsed(row, 2)?, parsed(row, 3)?))
+        };
+        self.readers()
+            .rows(DUE, params![signed(now), until, digest, repository, limit(n)], read)
+    }
+
+    /// Returns how many links nothing names whose lease ended by a time, and how many bytes their blobs have: what a collection would hide.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn unnamed_links(&self, now: u64) -> Result<(u64, u64), MetadataError> {
+        unnamed_links(self.readers(), now)
+    }
+
+    /// Returns up to `n` pieces of garbage, the oldest first, behind one of them.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn garbage(&self, after: Option<&Garbage>, n: usize) -> Result<Vec<Garbage>, MetadataError> {
+        let (since, location) = after.map_or((-1, ""), |after| (signed(after.since), after.location.as_str()));
+        let read = |row: &Row<'_>| {
+            Ok(Garbage {
+                since: unsigned(row, 0)?,
+                location: parsed(row, 1)?,
+                size: unsigned(row, 2)?,
+            })
+        };
+        self.readers().rows(GARBAGE, params![since, location, limit(n)], read)
+    }
+
+    /// Counts the garbage.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn garbage_count(&self) -> Result<GarbageCount, MetadataError> {
+        garbage_count(self.readers())
+    }
+
+    /// Says whether all leases were written when the gateway stopped.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn leases_were_written(&self) -> Result<bool, MetadataError> {
+        Ok(self.readers().row(WRITTEN, [], |row| row.get(0))?.unwrap_or(false))
+    }
+
+    /// Says whether a digest leads to a location.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn leads_to(&self, digest: &Digest, location: &Location) -> Result<bool, MetadataError> {
+        leads_to(self.readers(), digest, location)
+    }
+
+    /// Returns a blob that any repository sees and that is not known to be spoilt.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn whole_blob(&self, digest: &Digest) -> Result<Option<BlobRecord>, MetadataError> {
+        let read = |row: &Row<'_>| {
+            Ok(BlobRecord {
+                size: unsigned(row, 0)?,
+                location: parsed(row, 1)?,
+            })
+        };
+        self.readers().row(WHOLE, [digest.as_str()], read)
+    }
+
+    /// Returns up to `n` blobs, sorted by digest, behind one of them.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn blobs(&self, after: Option<&Digest>, n: usize) -> Result<Vec<BlobRow>, MetadataError> {
+        blobs(self.readers(), after, n)
+    }
+
+    /// Says whether anything knows of content: a blob lies there, it is garbage, or an upload is becoming content of its digest.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn is_location_known(&self, digest: &Digest, location: &Location) -> Result<bool, MetadataError> {
+        let known = self.readers().row(KNOWN, [digest.as_str(), location.as_str()], |_| Ok(()))?;
+        Ok(known.is_some())
+    }
+}
+
+pub(in crate::metadata) fn unnamed_links(readers: &Readers, now: u64) -> Result<(u64, u64), MetadataError> {
+    let counted = readers.row(UNNAMED, [signed(now)], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?;
+    Ok(counted.unwrap_or_default())
+}
+
+pub(in crate::metadata) fn garbage_count(readers: &Readers) -> Result<GarbageCount, MetadataError> {
+    let read = |row: &Row<'_>| {
+        Ok(GarbageCount {
+            count: unsigned(row, 0)?,
+            bytes: unsigned(row, 1)?,
+            oldest: Some(unsigned(row, 2)?).filter(|since| *since > 0),
+        })
+    };
+    Ok(readers.row(GARBAGE_COUNT, [], read)?.unwrap_or_default())
+}
+
+pub(in crate::metadata) fn leads_to(readers: &Readers, digest: &Digest, location: &Location) -> Result<bool, MetadataError> {
+    let found = readers.row(LED_TO, [digest.as_str(), location.as_str()], |_| Ok(()))?;
+    Ok(found.is_some())
+}
+
+pub(in crate::metadata) fn blobs(readers: &Readers, after: Option<&Digest>, n: usize) -> Result<Vec<BlobRow>, MetadataError> {
+    let read = |row: &Row<'_>| {
+        Ok(BlobRow {
+            digest: parsed(row, 0)?,
+            location: parsed(row, 1)?,
+            size: unsigned(row, 2)?,
+            is_whole: row.get::<_, i64>(3)? == 0,
+        })
+    };
+    readers.rows(BLOBS, params![after.map_or("", Digest::as_str), limit(n)], read)
+}
