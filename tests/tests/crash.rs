@@ -7,6 +7,7 @@ mod crash {
     mod order;
     mod recovery;
     mod rounds;
+    mod soak;
     mod state;
     mod stress;
     mod worker;

@@ -13,6 +13,7 @@ mod it {
     mod heads;
     mod indexes;
     mod input;
+    mod keeping;
     mod listings;
     mod manifests;
     mod memory;

@@ -160,7 +160,7 @@ fn check_blob(calls: &[Call], data: &Path, digest: &str) -> anyhow::Result<()> {
     let target = folder.join(hex).display().to_string();
     let rename = calls
         .iter()
-        .find(|call| call.is(RENAMES) && call.text.contains(&format!("\"{target}\"")));
+        .find(|call| call.is(RENAMES) && call.text.contains(&format!("\"{target}.")));
     let rename = rename.with_context(|| format!("nothing is renamed to {target}"))?;
     let source = rename.text.split('"').nth(1).context("a rename names its source")?;
     let written = calls

@@ -246,7 +246,7 @@ async fn many(gateway: &TestGateway) {
     let sql = format!(
         "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {ARTIFACTS} - 1)
             INSERT INTO repositories SELECT 1000 + n, 'r' || n FROM n;
-        INSERT INTO links SELECT l.digest, r.id, l.size, l.made FROM links l, repositories r WHERE r.id > 1000;
+        INSERT INTO links SELECT l.digest, r.id, l.made FROM links l, repositories r WHERE r.id > 1000;
         INSERT INTO artifacts SELECT r.id, a.digest, r.id, a.content_id, a.size, a.media_type, 0, 0, a.candidates
             FROM artifacts a, repositories r WHERE r.id > 1000;
         INSERT OR IGNORE INTO candidates SELECT c.type, a.id FROM candidates c, artifacts a;"

@@ -133,7 +133,8 @@ async fn a_body_leaves_nothing_but_what_was_published_of_it() {
     while !gateway.on_the_way().is_empty() {
         tokio::task::yield_now().await;
     }
-    assert!(gateway.content().contains(&digest(&body)["sha256:".len()..].to_owned()));
+    let hex = &digest(&body)["sha256:".len()..];
+    assert!(gateway.content().iter().any(|name| name.starts_with(hex)));
 }
 
 #[tokio::test]
