@@ -43,6 +43,9 @@ enum Task {
     /// Runs the stress test for longer than `test` does: many clients, cancelled requests, kills, checked against a model.
     #[command(after_help = "Example: cargo xtask stress --minutes 30")]
     Stress(stress::Options),
+    /// Runs the soak of the collection for longer than `test` does: pushes, mounts, deletions, kills, and rounds all the time.
+    #[command(after_help = "Example: cargo xtask soak --events 100000")]
+    Soak(stress::Soak),
     /// Measures the gateway beside the reference registry, and writes docs/performance.md; or beside another commit.
     #[command(after_help = "Example: cargo xtask bench --rows push-10kb,manifest-get")]
     Bench(bench::Options),
@@ -78,6 +81,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Check => check::check(),
         Task::Test { arguments } => test::test(&arguments),
         Task::Stress(options) => stress::stress(&options),
+        Task::Soak(options) => stress::soak(&options),
         Task::Bench(options) => bench::bench(&options),
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Tools { names } => {
