@@ -20,7 +20,8 @@ const SCANNED: &str = "SELECT 1 FROM scans WHERE artifact_id = ?1 AND stamp_id =
 const FORGET: &str = "DELETE FROM jobs WHERE artifact_id = ?1 AND plugin = ?2 AND kind = ?3";
 const PLAN: &str = "INSERT INTO jobs (artifact_id, plugin, kind, stamp_id, backlog, planned, due, tries, waits)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0)";
-const NEXT_TURN: &str = "SELECT plugin, backlog FROM jobs WHERE (plugin, backlog) > (?1, ?2) ORDER BY plugin, backlog LIMIT 1";
+// From the least turn that can follow: with `>`, all jobs of the turn before would be read and left out.
+const NEXT_TURN: &str = "SELECT plugin, backlog FROM jobs WHERE (plugin, backlog) >= (?1, ?2) ORDER BY plugin, backlog LIMIT 1";
 const DUE: &str = "SELECT id FROM jobs WHERE plugin = ?1 AND backlog = ?2 AND due <= ?3 ORDER BY due, id LIMIT 1";
 const CLAIM: &str = "UPDATE jobs SET due = ?2, tries = tries + 1 WHERE id = ?1";
 const JOB: &str = "SELECT r.name, a.digest, s.plugin, s.component, s.settings, j.kind, j.backlog, j.tries, j.waits, j.error
@@ -112,7 +113,7 @@ impl Writing<'_> {
     }
 
     fn next_turn(&self, after: Option<&Turn>) -> rusqlite::Result<Option<Turn>> {
-        let (plugin, backlog) = after.map_or(("", -1), |turn| (turn.plugin.as_str(), i64::from(turn.backlog)));
+        let (plugin, backlog) = after.map_or(("", 0), |turn| (turn.plugin.as_str(), i64::from(turn.backlog) + 1));
         self.row(NEXT_TURN, params![plugin, backlog], |row| {
             Ok(Turn {
                 plugin: row.get(0)?,

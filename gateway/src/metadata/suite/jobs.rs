@@ -1,6 +1,7 @@
 //! Jobs are done at least once, by one at a time, in turns, and none stops another.
 
 use super::*;
+use crate::metadata::apply::{self, Writing};
 
 const THING: &str = "application/vnd.example.thing";
 const OTHER: &str = "application/vnd.example.other";
@@ -330,4 +331,30 @@ async fn an_entry_of_what_is_gone_changes_nothing() {
     assert_eq!(db.done(Command::PutEntry(Box::new(update))).await, Applied::Done);
     assert!(db.found("web").is_empty());
     assert!(!db.metadata.repository_exists(&repository("a")).unwrap());
+}
+
+#[tokio::test]
+async fn a_turn_is_found_behind_however_many_jobs() {
+    let statements = apply::statements();
+    let next = statements
+        .into_iter()
+        .find(|sql| sql.contains("FROM jobs WHERE (plugin, backlog)"))
+        .unwrap();
+    let mut steps = Vec::new();
+    for jobs in [1, 300] {
+        let db = database();
+        futures_util::future::join_all((0..jobs).map(|n| {
+            let db = &db;
+            async move { db.put_scanned(&n.to_string(), stamp("thing", "1"), 100).await }
+        }))
+        .await;
+        let connection = rusqlite::Connection::open(db.folder.path().join("metadata.sqlite")).unwrap();
+        // Nothing is due, so that each queue is looked for, and what follows the last.
+        let (now, after) = (0, Some(turn("thing", false)));
+        let claimed = Writing::new(&connection).apply(Command::ClaimJob { now, after }).unwrap();
+        assert_eq!(claimed.unwrap(), Applied::Claimed(Claimed::Nothing));
+        let statement = connection.prepare_cached(next).unwrap();
+        steps.push(statement.get_status(rusqlite::StatementStatus::VmStep));
+    }
+    assert!(steps[0] > 10 && steps[0] == steps[1], "{steps:?}");
 }
