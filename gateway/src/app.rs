@@ -125,6 +125,7 @@ impl App {
             tokio::spawn(registry.clone().run_jobs(stopped.clone())),
             tokio::spawn(registry.clone().run_planning(stopped.clone())),
             tokio::spawn(registry.clone().run_collection(stopped.clone())),
+            tokio::spawn(registry.clone().run_scrub(stopped.clone())),
             tokio::spawn(expire_uploads(registry, stopped.clone())),
         ];
         let server = tokio::spawn(server.serve(gateway.clone(), stopped));

@@ -72,6 +72,8 @@ pub struct Config {
     pub registry: registry::Config,
     /// When what nobody needs goes.
     pub gc: registry::CollectionConfig,
+    /// When what is stored is read and compared.
+    pub scrub: registry::ScrubConfig,
     /// How plugins run.
     pub plugins: plugin_host::Config,
     /// How services are answered.
@@ -215,6 +217,7 @@ impl Config {
         self.plugins.folder = overrides.plugins.or(self.plugins.folder).or_else(beside);
         self.plugins.cache = self.storage.path.join("code");
         self.registry.collection = self.gc.clone();
+        self.registry.scrub = self.scrub.clone();
         self
     }
 
@@ -224,6 +227,7 @@ impl Config {
         problems.within("storage", |problems| self.storage.problems(problems));
         problems.within("registry", |problems| self.registry.problems(problems));
         problems.within("gc", |problems| self.gc.problems(problems));
+        problems.within("scrub", |problems| self.scrub.problems(problems));
         problems.within("plugins", |problems| self.plugins.problems(problems));
         problems.within("services", |problems| self.services.problems(problems));
         problems.within("log", |problems| self.log.problems(problems));

@@ -52,7 +52,7 @@ pub use publish::{Change, Owns, Publication, Staged};
 pub use reader::{Blob, EntryCursor, Reader};
 pub use referrers::ReferrersPage;
 pub use sarif::{Run, SARIF_MEDIA_TYPE, sarif};
-pub use scrub::{Fault, Scrub, ScrubProgress, ScrubReport, Spoilt};
+pub use scrub::{Config as ScrubConfig, Fault, Scrub, ScrubProgress, ScrubReport, Spoilt};
 pub use uploads::UploadState;
 
 /// What plugins say is kept by the metadata; those who implement [`Hooks`] name it from here.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::CollectionConfig;
+use super::{CollectionConfig, ScrubConfig};
 use crate::settings::{self, Problems};
 
 /// What happens to a manifest that names what its repository does not hold.
@@ -46,6 +46,9 @@ pub struct Config {
     /// When what nobody needs goes: a table of its own.
     #[serde(skip)]
     pub collection: CollectionConfig,
+    /// When what is stored is read and compared: a table of its own.
+    #[serde(skip)]
+    pub scrub: ScrubConfig,
 }
 
 impl Default for Config {
@@ -60,6 +63,7 @@ impl Default for Config {
             upload_empty_max: Duration::from_secs(10 * 60),
             scan_referrers: true,
             collection: CollectionConfig::default(),
+            scrub: ScrubConfig::default(),
         }
     }
 }

@@ -7,12 +7,14 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::{Registry, RegistryError, now_seconds};
 use crate::{
     metadata::BlobRow,
     oci::{Digest, Hasher, Location},
+    settings::{self, Problems},
     storage::{Listed, StorageError},
 };
 
@@ -20,6 +22,38 @@ use crate::{
 const PAGE: usize = 200;
 /// How many faults a report names. All are counted, marked and logged.
 const NAMED_MAX: usize = 1_000;
+
+/// When the gateway scrubs by itself: table `[scrub]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Whether it does.
+    pub enabled: bool,
+    /// How long after the start, and after one scrub, the next one begins.
+    #[serde(deserialize_with = "settings::time")]
+    pub interval: Duration,
+    /// How many bytes it reads a second at most. Zero sets no limit.
+    #[serde(deserialize_with = "settings::size")]
+    pub bytes_per_second: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval: Duration::from_secs(7 * 24 * 3_600),
+            bytes_per_second: 20 << 20,
+        }
+    }
+}
+
+impl Config {
+    /// Says what is wrong with these settings.
+    pub fn problems(&self, problems: &mut Problems) {
+        let year = Duration::from_secs(365 * 24 * 3_600);
+        problems.time("interval", self.interval, Duration::from_millis(100)..=year);
+    }
+}
 
 /// How a scrub goes about it.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +129,42 @@ impl ScrubReport {
 }
 
 impl Registry {
+    /// Scrubs again and again until the gateway stops.
+    pub async fn run_scrub(self, mut stop: watch::Receiver<bool>) {
+        let Config {
+            enabled,
+            interval,
+            bytes_per_second,
+        } = self.config.scrub;
+        if !enabled {
+            return;
+        }
+        loop {
+            let scrub = async {
+                tokio::time::sleep(interval).await;
+                self.scrub(self.scrub_while_running(bytes_per_second), |_| {}).await
+            };
+            let done = tokio::select! {
+                done = scrub => done,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            match done {
+                Ok(report) => tracing::info!(
+                    blobs = report.read.blobs,
+                    bytes = report.read.bytes,
+                    spoilt = report.spoilt,
+                    healed = report.healed,
+                    strays = report.strays,
+                    "everything that is stored was read"
+                ),
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a scrub broke off; it will be tried again"
+                ),
+            }
+        }
+    }
+
     /// Reads everything that is stored.
     ///
     /// # Errors
