@@ -1,9 +1,10 @@
 //! Revisions: whether anything changed that somebody can see.
 //!
 //! A revision is the sum of the numbers of repositories (`apply::changes`) in the ranges that a prefix and a scope leave, and of how often the
-//! set of plugins changed. Numbers begin where no two repositories begin and are never removed, and each grows by one with each change,
-//! in its transaction. So the sum of one scope grows with everything that commits inside of it and is the same otherwise; an older value
-//! never comes again, whatever is deleted and made anew. What lies outside of the scope is no part of it.
+//! set of plugins changed. A number grows by one with each change, in its transaction, and is never removed. So the sum of one scope grows
+//! with everything that commits inside of it and is the same otherwise, and an older value never comes again, whatever is deleted and made
+//! anew, unless a backup takes the place of the database. What lies outside of the scope is no part of it. Numbers begin with a hash of the
+//! name, so that scopes of other repositories have other sums.
 
 use rusqlite::Row;
 
