@@ -12,7 +12,11 @@ mod others;
 mod scans;
 mod uploads;
 
-use rusqlite::{Connection, Params, Row};
+#[cfg(test)]
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
+use rusqlite::{CachedStatement, Connection, Params, Row};
 
 pub(super) use self::changes::ALL_TYPES;
 use self::changes::Changes;
@@ -93,6 +97,11 @@ impl From<Abort> for MetadataError {
 pub(super) struct Writing<'a> {
     connection: &'a Connection,
     changes: Changes,
+    /// The repositories that were there when the transaction began, and that its commands need.
+    repositories: HashMap<Repository, i64>,
+    /// The statements that were run.
+    #[cfg(test)]
+    pub(super) run: RefCell<Vec<String>>,
 }
 
 impl<'a> Writing<'a> {
@@ -100,7 +109,23 @@ impl<'a> Writing<'a> {
         Self {
             connection,
             changes: Changes::default(),
+            repositories: HashMap::new(),
+            #[cfg(test)]
+            run: RefCell::default(),
         }
+    }
+
+    /// Takes the rows of repositories that commands need, before the first of them is applied and in the order of names: transactions
+    /// that wait for each other's rows never do so in a circle.
+    pub(super) fn take_repositories(&mut self, commands: &[Command]) -> rusqlite::Result<()> {
+        let mut all = BTreeSet::new();
+        commands.iter().for_each(|command| command.repositories(&mut all));
+        for repository in all {
+            if let Some(id) = self.row(REPOSITORY, [repository.as_str()], |row| row.get(0))? {
+                self.repositories.insert(repository.clone(), id);
+            }
+        }
+        Ok(())
     }
 
     /// Applies a command in a savepoint of its own: where it is refused, nothing of it remains, and the others of the transaction stay.
@@ -175,6 +200,9 @@ impl<'a> Writing<'a> {
     }
 
     fn repository(&self, repository: &Repository) -> rusqlite::Result<Option<i64>> {
+        if let Some(id) = self.repositories.get(repository) {
+            return Ok(Some(*id));
+        }
         self.row(REPOSITORY, [repository.as_str()], |row| row.get(0))
     }
 
@@ -188,11 +216,11 @@ impl<'a> Writing<'a> {
     }
 
     fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
-        self.connection.prepare_cached(sql)?.execute(params)
+        self.prepare(sql)?.execute(params)
     }
 
     fn insert(&self, sql: &str, params: impl Params) -> rusqlite::Result<i64> {
-        self.connection.prepare_cached(sql)?.insert(params)
+        self.prepare(sql)?.insert(params)
     }
 
     fn row<T>(
@@ -201,7 +229,7 @@ impl<'a> Writing<'a> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Option<T>> {
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
         rows.next()?.map(read).transpose()
     }
@@ -212,10 +240,16 @@ impl<'a> Writing<'a> {
         params: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Vec<T>> {
-        self.connection.prepare_cached(sql)?.query_map(params, read)?.collect()
+        self.prepare(sql)?.query_map(params, read)?.collect()
     }
 
     fn exists(&self, sql: &str, params: impl Params) -> rusqlite::Result<bool> {
-        self.connection.prepare_cached(sql)?.exists(params)
+        self.prepare(sql)?.exists(params)
+    }
+
+    fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        #[cfg(test)]
+        self.run.borrow_mut().push(sql.to_owned());
+        self.connection.prepare_cached(sql)
     }
 }

@@ -1,5 +1,7 @@
 //! The writes, as values.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::{
@@ -376,6 +378,46 @@ impl Command {
             } => true,
             Self::All(commands) => commands.iter().all(Self::frees),
             _ => false,
+        }
+    }
+
+    /// Adds the repositories whose rows the command needs.
+    pub(super) fn repositories<'a>(&'a self, all: &mut BTreeSet<&'a Repository>) {
+        match self {
+            Self::LinkBlob(LinkBlob { repository, .. })
+            | Self::UnlinkBlob { repository, .. }
+            | Self::DeleteManifest { repository, .. }
+            | Self::DeleteTag { repository, .. }
+            | Self::Expect { repository, .. } => {
+                all.insert(repository);
+            }
+            Self::MountBlob { repository, from, .. } => all.extend(from.iter().chain([repository])),
+            Self::PutManifest(put) => {
+                all.insert(&put.repository);
+            }
+            Self::PutEntry(update) => {
+                all.insert(&update.repository);
+            }
+            Self::PutScan(update) => {
+                all.insert(&update.repository);
+            }
+            Self::All(commands) => commands.iter().for_each(|command| command.repositories(all)),
+            Self::RenewLeases { blobs, .. } | Self::Collect { blobs, .. } => {
+                all.extend(blobs.iter().map(|(repository, _)| repository));
+            }
+            Self::MarkBlob { .. }
+            | Self::ForgetGarbage { .. }
+            | Self::LeasesAreWritten(_)
+            | Self::SaveUpload(_)
+            | Self::DropUpload { .. }
+            | Self::ForgetEndedUploads { .. }
+            | Self::Probe { .. }
+            | Self::ClaimJob { .. }
+            | Self::RenewJob { .. }
+            | Self::EndJob { .. }
+            | Self::Plan(_)
+            | Self::PutCode { .. }
+            | Self::PluginsChanged { .. } => {}
         }
     }
 }

@@ -27,3 +27,9 @@ pub(super) fn statements() -> Vec<&'static str> {
     ];
     all.concat()
 }
+
+/// The statements whose plans show no index.
+#[cfg(test)]
+pub(super) fn unplanned() -> Vec<&'static str> {
+    entries::UNPLANNED.to_vec()
+}

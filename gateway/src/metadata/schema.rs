@@ -14,7 +14,7 @@ use super::MetadataError;
 /// The file inside the data folder.
 pub(super) const FILE: &str = "metadata.sqlite";
 /// One script for each step from a schema version to the next. Scripts that were released are never changed.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -23,6 +23,7 @@ pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("schema/6.sql"),
     include_str!("schema/7.sql"),
     include_str!("schema/8.sql"),
+    include_str!("schema/9.sql"),
 ];
 /// How long to wait for another process that writes to the same database.
 const BUSY: Duration = Duration::from_secs(10);

@@ -2,11 +2,13 @@
 
 mod artifacts;
 mod collection;
+mod held;
 mod jobs;
 mod lists;
 mod migrations;
 mod model;
 mod plans;
+mod portable;
 mod revisions;
 mod scopes;
 mod transactions;

@@ -176,6 +176,7 @@ impl Database {
     fn try_batch(&self, commands: Vec<Command>) -> rusqlite::Result<Vec<Result<Applied, Abort>>> {
         execute(&self.connection, BEGIN)?;
         let mut writing = Writing::new(&self.connection);
+        writing.take_repositories(&commands)?;
         let mut answers = Vec::with_capacity(commands.len());
         for command in commands {
             answers.push(writing.apply(command)?);

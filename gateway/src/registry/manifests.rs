@@ -223,8 +223,11 @@ impl Registry {
 /// again when it stores. Returns what there is to remark on manifests whose size is given wrong.
 fn expect_held(reader: &Reader, repository: &Repository, edges: &[Edge]) -> Result<Vec<Finding>, RegistryError> {
     let (mut missing, mut remarks) = (Vec::new(), Vec::new());
-    for edge in edges.iter().filter(|edge| edge.required || edge.kind == EdgeKind::Manifest) {
-        match reader.held(repository, edge)? {
+    let asked = edges.iter().filter(|edge| edge.required || edge.kind == EdgeKind::Manifest);
+    let asked: Vec<_> = asked.collect();
+    let sizes = reader.held(repository, &asked)?;
+    for (edge, size) in asked.into_iter().zip(sizes) {
+        match size {
             None if edge.required => missing.push(edge.digest.clone()),
             Some(has) if edge.kind == EdgeKind::Manifest && has != edge.size && remarks.len() < TOLD_MAX => {
                 remarks.push(wrong_size(edge, has));

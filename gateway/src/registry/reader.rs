@@ -332,19 +332,19 @@ impl Reader {
         Ok(self.metadata.revision(self.scope(), prefix, types)?)
     }
 
-    /// Returns the size of what a manifest names, where a repository holds it.
-    pub(super) fn held(&self, repository: &Repository, edge: &Edge) -> Result<Option<u64>, RegistryError> {
-        Ok(match edge.kind {
-            EdgeKind::Config | EdgeKind::Layer => self.blob_record(repository, &edge.digest)?.map(|record| record.size),
-            EdgeKind::Manifest => {
-                let coming = |coming: &Arc<Coming>| coming.manifests.get(&(repository.clone(), edge.digest.clone())).copied();
-                let reference = Reference::Digest(edge.digest.clone());
-                match self.coming.as_ref().and_then(coming) {
-                    Some(size) => Some(size),
-                    None => self.metadata.manifest_head(repository, &reference)?.map(|head| head.size),
+    /// Returns the sizes of what a manifest names, in the order of the edges, where a repository holds it or is about to.
+    pub(super) fn held(&self, repository: &Repository, edges: &[&Edge]) -> Result<Vec<Option<u64>>, RegistryError> {
+        let mut sizes = self.metadata.held(repository, edges)?;
+        if let Some(coming) = &self.coming {
+            for (edge, size) in edges.iter().zip(&mut sizes) {
+                let of = (repository.clone(), edge.digest.clone());
+                match edge.kind {
+                    EdgeKind::Config | EdgeKind::Layer => *size = size.or_else(|| coming.blobs.get(&of).map(|blob| blob.size)),
+                    EdgeKind::Manifest => *size = coming.manifests.get(&of).copied().or(*size),
                 }
             }
-        })
+        }
+        Ok(sizes)
     }
 
     /// Returns the metadata, for reads of this layer.

@@ -14,10 +14,10 @@ use crate::{
 
 // A lease never becomes shorter.
 const LEASE: &str = "INSERT INTO leases (digest, repository_id, until) VALUES (?1, ?2, ?3)
-    ON CONFLICT (digest, repository_id) DO UPDATE SET until = max(leases.until, excluded.until)";
+    ON CONFLICT (digest, repository_id) DO UPDATE SET until = excluded.until WHERE leases.until < excluded.until";
 const RENEW: &str = "INSERT INTO leases (digest, repository_id, until)
     SELECT l.digest, l.repository_id, ?3 FROM links l WHERE l.digest = ?1 AND l.repository_id = ?2
-    ON CONFLICT (digest, repository_id) DO UPDATE SET until = max(leases.until, excluded.until)";
+    ON CONFLICT (digest, repository_id) DO UPDATE SET until = excluded.until WHERE leases.until < excluded.until";
 const LEASE_EDGES: &str = "INSERT INTO leases (digest, repository_id, until)
     SELECT e.digest, e.repository_id, ?2 FROM edges e WHERE e.artifact_id = ?1 AND e.kind < 2
     ON CONFLICT (digest, repository_id) DO NOTHING";

@@ -4,7 +4,10 @@ use rusqlite::params;
 
 use super::{Abort, Writing};
 use crate::{
-    metadata::{Applied, Refused},
+    metadata::{
+        Applied, Refused,
+        dialect::{listed, text},
+    },
     oci::{Digest, Repository, Tag},
 };
 
@@ -12,8 +15,13 @@ const DELETE_TAG: &str = "DELETE FROM tags WHERE repository_id = ?1 AND tag = ?2
 const DELETE_TAGS: &str = "DELETE FROM tags WHERE artifact_id = ?1";
 const DELETE_EDGES: &str = "DELETE FROM edges WHERE artifact_id = ?1";
 const DELETE_REFERRER: &str = "DELETE FROM referrers WHERE artifact_id = ?1";
-const CANDIDATES: &str = "SELECT candidates FROM artifacts WHERE id = ?1";
-const DELETE_CANDIDATE: &str = "DELETE FROM candidates WHERE type = ?1 AND artifact_id = ?2";
+const DELETE_CANDIDATES: &str = concat!(
+    "DELETE FROM candidates WHERE artifact_id = ?1 AND type IN (SELECT ",
+    text!(),
+    " FROM ",
+    listed!("(SELECT candidates FROM artifacts WHERE id = ?1)"),
+    ")"
+);
 const DELETE_JOBS: &str = "DELETE FROM jobs WHERE artifact_id = ?1";
 const DELETE: &str = "DELETE FROM artifacts WHERE id = ?1 RETURNING digest, content_id";
 const ELSEWHERE: &str = "SELECT 1 FROM artifacts WHERE digest = ?1 LIMIT 1";
@@ -25,8 +33,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     DELETE_TAGS,
     DELETE_EDGES,
     DELETE_REFERRER,
-    CANDIDATES,
-    DELETE_CANDIDATE,
+    DELETE_CANDIDATES,
     DELETE_JOBS,
     DELETE,
     ELSEWHERE,
@@ -74,11 +81,7 @@ impl Writing<'_> {
         self.lease_edges(artifact, now)?;
         self.execute(DELETE_EDGES, [artifact])?;
         self.execute(DELETE_REFERRER, [artifact])?;
-        let candidates: Option<String> = self.row(CANDIDATES, [artifact], |row| row.get(0))?;
-        let candidates: Vec<String> = candidates.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text))?;
-        for candidate in candidates {
-            self.execute(DELETE_CANDIDATE, params![candidate, artifact])?;
-        }
+        self.execute(DELETE_CANDIDATES, [artifact])?;
         Ok(())
     }
 }

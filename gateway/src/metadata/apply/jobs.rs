@@ -30,7 +30,7 @@ const JOB: &str = "SELECT r.name, a.digest, s.plugin, s.component, s.settings, j
 const RENEW: &str = "UPDATE jobs SET due = ?2 WHERE id = ?1";
 const END: &str = "DELETE FROM jobs WHERE id = ?1";
 const AGAIN: &str = "UPDATE jobs SET due = ?2, error = ?3 WHERE id = ?1";
-const PUT_OFF: &str = "UPDATE jobs SET due = ?2, error = ?3, tries = max(tries - 1, 0), waits = waits + 1 WHERE id = ?1";
+const PUT_OFF: &str = "UPDATE jobs SET due = ?2, error = ?3, tries = CASE WHEN tries > 0 THEN tries - 1 ELSE 0 END, waits = waits + 1 WHERE id = ?1";
 const ARTIFACT: &str = "SELECT 1 FROM artifacts WHERE id = ?1";
 const PLANNED_UNTIL: &str = "UPDATE plugin_set SET planned_type = ?2, planned_artifact = ?3 WHERE id = 1 AND word = ?1";
 

@@ -4,7 +4,11 @@ use rusqlite::params;
 
 use super::{Abort, Writing};
 use crate::{
-    metadata::{Applied, Entry, EntryUpdate, Judged, Opinion, Stamp, entry},
+    metadata::{
+        Applied, Entry, EntryUpdate, Judged, Opinion, Stamp,
+        dialect::{ADD_WORDS, DELETE_WORDS},
+        entry,
+    },
     oci::{Digest, Repository},
 };
 
@@ -12,13 +16,12 @@ const STAMP: &str = "SELECT id FROM stamps WHERE plugin = ?1 AND component = ?2 
 const ADD_STAMP: &str = "INSERT INTO stamps (plugin, component, settings) VALUES (?1, ?2, ?3)";
 const TYPE: &str = "SELECT id FROM types WHERE name = ?1";
 const ADD_TYPE: &str = "INSERT INTO types (name) VALUES (?1)";
-const SAME: &str = "SELECT 1 FROM judgements WHERE artifact_id = ?1 AND type_id = ?2 AND stamp_id = ?3 AND failure IS ?4
-    AND findings = ?5 AND entry IS ?6";
+const SAME: &str =
+    "SELECT 1 FROM judgements WHERE artifact_id = ?1 AND type_id = ?2 AND stamp_id = ?3 AND failure IS NOT DISTINCT FROM ?4
+    AND findings = ?5 AND entry IS NOT DISTINCT FROM ?6";
 const PUT: &str = "INSERT INTO judgements (artifact_id, repository, digest, type_id, stamp_id, failure, findings, entry)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const DELETE: &str = "DELETE FROM judgements WHERE artifact_id = ?1 RETURNING type_id, repository, entry";
-const ADD_WORDS: &str = "INSERT INTO words (rowid, title, summary, keywords, repository, scope) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const DELETE_WORDS: &str = "DELETE FROM words WHERE rowid = ?1";
 
 const PUT_OPINION: &str = "INSERT INTO opinions (artifact_id, position, type_id, stamp_id, failure, findings, entry)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";

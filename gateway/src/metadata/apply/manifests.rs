@@ -5,8 +5,10 @@ use rusqlite::params;
 use super::{Abort, Writing};
 use crate::{
     metadata::{
-        Applied, Edge, EdgeKind, JobKind, PutManifest, Refused,
-        columns::{edge_kind, signed, unsigned},
+        Applied, EdgeKind, JobKind, PutManifest, Refused,
+        columns::signed,
+        dialect::{listed, number, position, text},
+        held::{self, HELD},
     },
     oci::{Digest, Repository, Tag},
 };
@@ -15,36 +17,60 @@ use crate::{
 const MISSING_MAX: usize = 10;
 
 const ARTIFACT: &str = "SELECT id, media_type, made FROM artifacts WHERE digest = ?1 AND repository_id = ?2";
-const ARTIFACT_SIZE: &str = "SELECT size FROM artifacts WHERE digest = ?1 AND repository_id = ?2";
 const CONTENT: &str = "SELECT content_id FROM artifacts WHERE digest = ?1 LIMIT 1";
 const ADD_CONTENT: &str = "INSERT INTO contents (bytes) VALUES (?1)";
 const ADD: &str = "INSERT INTO artifacts (digest, repository_id, content_id, size, media_type, made, pushed, candidates)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const DESCRIBE: &str = "UPDATE artifacts SET media_type = ?2, made = 0, candidates = ?3 WHERE id = ?1";
-const ADD_EDGE: &str =
-    "INSERT INTO edges (artifact_id, position, repository_id, kind, digest, size) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const ADD_CANDIDATE: &str = "INSERT INTO candidates (type, artifact_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+const ADD_EDGES: &str = concat!(
+    "INSERT INTO edges (artifact_id, position, repository_id, kind, digest, size) SELECT ?1, ",
+    position!(),
+    ", ?2, ",
+    number!(0),
+    ", ",
+    text!(1),
+    ", ",
+    number!(2),
+    " FROM ",
+    listed!("?3")
+);
+const ADD_CANDIDATES: &str = concat!(
+    "INSERT INTO candidates (type, artifact_id) SELECT ",
+    text!(),
+    ", ?1 FROM ",
+    listed!("?2"),
+    " WHERE TRUE ON CONFLICT DO NOTHING"
+);
 const ADD_REFERRER: &str = "INSERT INTO referrers (artifact_id, repository_id, subject, digest, artifact_type, annotations)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const SET_TAG: &str = "INSERT INTO tags (repository_id, tag, artifact_id) VALUES (?1, ?2, ?3)
-    ON CONFLICT (repository_id, tag) DO UPDATE SET artifact_id = excluded.artifact_id
-    WHERE artifact_id <> excluded.artifact_id";
-const TAGGED_OTHERWISE: &str =
-    "SELECT DISTINCT artifact_id FROM json_each(?2) CROSS JOIN tags ON repository_id = ?1 AND tag = value
-    WHERE artifact_id <> ?3";
+const SET_TAGS: &str = concat!(
+    "INSERT INTO tags (repository_id, tag, artifact_id) SELECT DISTINCT ?1, ",
+    text!(),
+    ", ?3 FROM ",
+    listed!("?2"),
+    " WHERE TRUE ON CONFLICT (repository_id, tag) DO UPDATE SET artifact_id = excluded.artifact_id
+    WHERE tags.artifact_id <> excluded.artifact_id"
+);
+const TAGGED_OTHERWISE: &str = concat!(
+    "SELECT DISTINCT t.artifact_id FROM ",
+    listed!("?2"),
+    " CROSS JOIN tags t WHERE t.repository_id = ?1 AND t.tag = ",
+    text!(),
+    " AND t.artifact_id <> ?3"
+);
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     ARTIFACT,
-    ARTIFACT_SIZE,
+    HELD,
     CONTENT,
     ADD_CONTENT,
     ADD,
     DESCRIBE,
-    ADD_EDGE,
-    ADD_CANDIDATE,
+    ADD_EDGES,
+    ADD_CANDIDATES,
     ADD_REFERRER,
-    SET_TAG,
+    SET_TAGS,
     TAGGED_OTHERWISE,
 ];
 
@@ -59,7 +85,7 @@ pub(super) struct Artifact {
 impl Writing<'_> {
     pub(super) fn put_manifest(&mut self, put: &PutManifest) -> Result<Applied, Abort> {
         let repository = self.ensure_repository(&put.repository)?;
-        self.expect_held(repository, put)?;
+        self.expect_held(put)?;
         let (artifact, existed) = self.store_artifact(repository, put, false)?;
         let tagged = self.set_tags(repository, artifact, &put.tags)?;
         // A push that nobody judges does not contradict what was said of the same content before.
@@ -98,10 +124,15 @@ impl Writing<'_> {
     }
 
     /// Refuses a manifest that names what the repository has to hold and does not, or gives another size than a blob has.
-    pub(super) fn expect_held(&self, repository: i64, put: &PutManifest) -> Result<(), Abort> {
+    pub(super) fn expect_held(&self, put: &PutManifest) -> Result<(), Abort> {
+        if put.edges.is_empty() {
+            return Ok(());
+        }
+        let params = params![put.repository.as_str(), held::list(&put.edges)];
+        let sizes = held::in_order(self.rows(HELD, params, held::read)?, put.edges.len());
         let mut missing = Vec::new();
-        for edge in &put.edges {
-            match self.held(repository, edge)? {
+        for (edge, size) in put.edges.iter().zip(sizes) {
+            match size {
                 Some(has) if has != edge.size && edge.kind != EdgeKind::Manifest => {
                     return Err(Abort::Refused(Refused::Size {
                         repository: put.repository.clone(),
@@ -138,12 +169,9 @@ impl Writing<'_> {
             self.remove_opinions(known.id)?;
             self.remove_scan(repository, known.id, put.now)?;
         }
-        self.execute(
-            DESCRIBE,
-            params![known.id, put.media_type.as_str(), serde_json::to_string(&put.candidates)?],
-        )?;
-        self.describe(repository, known.id, put)?;
-        self.add_candidates(known.id, &put.candidates)?;
+        let candidates = serde_json::to_string(&put.candidates)?;
+        self.execute(DESCRIBE, params![known.id, put.media_type.as_str(), candidates])?;
+        self.describe(repository, known.id, put, &candidates)?;
         Ok((known.id, true))
     }
 
@@ -154,6 +182,7 @@ impl Writing<'_> {
         };
         // No plugin looks at what the gateway attached itself, so nobody has to find it by its type.
         let candidates: &[String] = if made { &[] } else { &put.candidates };
+        let candidates = serde_json::to_string(candidates)?;
         let row = params![
             put.digest.as_str(),
             repository,
@@ -162,36 +191,25 @@ impl Writing<'_> {
             put.media_type.as_str(),
             made,
             signed(put.now),
-            serde_json::to_string(candidates)?,
+            candidates,
         ];
         let artifact = self.insert(ADD, row)?;
-        self.describe(repository, artifact, put)?;
-        self.add_candidates(artifact, candidates)?;
+        self.describe(repository, artifact, put, &candidates)?;
         Ok(artifact)
     }
 
-    /// Stores what a manifest names and refers to.
-    fn describe(&self, repository: i64, artifact: i64, put: &PutManifest) -> rusqlite::Result<()> {
-        for (position, edge) in (0_i64..).zip(&put.edges) {
-            let (kind, size) = (edge_kind(edge.kind), signed(edge.size));
-            self.execute(
-                ADD_EDGE,
-                params![artifact, position, repository, kind, edge.digest.as_str(), size],
-            )?;
+    /// Stores what a manifest names and refers to, and its candidates, which are a list.
+    fn describe(&self, repository: i64, artifact: i64, put: &PutManifest, candidates: &str) -> rusqlite::Result<()> {
+        if !put.edges.is_empty() {
+            self.execute(ADD_EDGES, params![artifact, repository, held::list(&put.edges)])?;
         }
+        self.execute(ADD_CANDIDATES, params![artifact, candidates])?;
         if let Some(subject) = &put.subject {
             let (digest, kind) = (put.digest.as_str(), put.referrer_type.as_deref());
             self.execute(
                 ADD_REFERRER,
                 params![artifact, repository, subject.as_str(), digest, kind, put.annotations],
             )?;
-        }
-        Ok(())
-    }
-
-    fn add_candidates(&self, artifact: i64, candidates: &[String]) -> rusqlite::Result<()> {
-        for candidate in candidates {
-            self.execute(ADD_CANDIDATE, params![candidate, artifact])?;
         }
         Ok(())
     }
@@ -205,20 +223,6 @@ impl Writing<'_> {
         for other in self.rows(TAGGED_OTHERWISE, params![repository, names, artifact], |row| row.get(0))? {
             self.tags_changed(other)?;
         }
-        let mut changed = 0;
-        for tag in tags {
-            changed += self.execute(SET_TAG, params![repository, tag.as_str(), artifact])?;
-        }
-        Ok(changed > 0)
-    }
-
-    /// Returns the size of what an edge names, where the repository holds it.
-    fn held(&self, repository: i64, edge: &Edge) -> rusqlite::Result<Option<u64>> {
-        match edge.kind {
-            EdgeKind::Config | EdgeKind::Layer => self.blob_size(repository, &edge.digest),
-            EdgeKind::Manifest => self.row(ARTIFACT_SIZE, params![edge.digest.as_str(), repository], |row| {
-                unsigned(row, 0)
-            }),
-        }
+        Ok(self.execute(SET_TAGS, params![repository, names, artifact])? > 0)
     }
 }

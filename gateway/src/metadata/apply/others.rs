@@ -8,11 +8,12 @@ use crate::{
     oci::Digest,
 };
 
-const PUT_CODE: &str = "INSERT OR REPLACE INTO codes (component, engine, code) VALUES (?1, ?2, ?3)";
+const PUT_CODE: &str = "INSERT INTO codes (component, engine, code) VALUES (?1, ?2, ?3)
+    ON CONFLICT (component, engine) DO UPDATE SET code = excluded.code";
 const SET_PLUGINS: &str = "INSERT INTO plugin_set (id, word, generation) VALUES (1, ?1, 1)
-    ON CONFLICT (id) DO UPDATE SET word = excluded.word, generation = generation + 1, planned_type = '', planned_artifact = 0
-    WHERE word <> excluded.word";
-const PROBE: &str = "INSERT OR REPLACE INTO probe (id, at) VALUES (1, ?1)";
+    ON CONFLICT (id) DO UPDATE SET word = excluded.word, generation = plugin_set.generation + 1, planned_type = '', planned_artifact = 0
+    WHERE plugin_set.word <> excluded.word";
+const PROBE: &str = "INSERT INTO probe (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = excluded.at";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[PUT_CODE, SET_PLUGINS, PROBE];

@@ -89,7 +89,7 @@ impl Writing<'_> {
             }
             self.link_made(repository, &config.digest)?;
         }
-        self.expect_held(repository, referrer)?;
+        self.expect_held(referrer)?;
         self.store_artifact(repository, referrer, true)?;
         Ok(config.map(|config| &config.digest))
     }

@@ -11,12 +11,15 @@ use crate::{
     oci::Digest,
 };
 
-const SAVE: &str = "INSERT OR REPLACE INTO uploads
-    (id, repository, offset, algorithm, hash_state, token, used, state, digest, hash_version, peer)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+const SAVE: &str = "INSERT INTO uploads
+    (id, repository, acknowledged, algorithm, hash_state, token, used, state, digest, hash_version, peer)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+    ON CONFLICT (id) DO UPDATE SET repository = excluded.repository, acknowledged = excluded.acknowledged,
+    algorithm = excluded.algorithm, hash_state = excluded.hash_state, token = excluded.token, used = excluded.used,
+    state = excluded.state, digest = excluded.digest, hash_version = excluded.hash_version, peer = excluded.peer";
 const DROP: &str = "DELETE FROM uploads WHERE id = ?1";
 // What the bytes were needed for is over, so the row keeps what a repeated request is answered from.
-const END: &str = "UPDATE uploads SET state = 2, digest = ?2, used = ?3, token = '', hash_state = x'' WHERE id = ?1";
+const END: &str = "UPDATE uploads SET state = 2, digest = ?2, used = ?3, token = '', hash_state = ?4 WHERE id = ?1";
 const FORGET: &str =
     "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE state = 2 AND used < ?1 ORDER BY used LIMIT ?2)";
 
@@ -49,7 +52,7 @@ impl Writing<'_> {
 
     /// Ends a session, where it has a row.
     pub(super) fn end_upload(&mut self, upload: &EndedUpload, digest: &Digest) -> Result<(), Abort> {
-        self.execute(END, params![upload.id, digest.as_str(), signed(upload.now)])?;
+        self.execute(END, params![upload.id, digest.as_str(), signed(upload.now), [0_u8; 0]])?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::{
     metadata::{
         ArtifactRecord, ManifestHead, Metadata, MetadataError, Opinion, ReferrerRecord, Related,
         columns::{head, json, limit, malformed, parsed, stamp, tags, unsigned},
+        dialect::gathered,
         entry,
     },
     oci::{Digest, Repository, Tag},
@@ -15,14 +16,17 @@ use crate::{
 /// The most tags that a record names.
 const TAGS_MAX: usize = 100;
 
-const ARTIFACT: &str = "SELECT a.digest, a.media_type, a.size, a.candidates,
-        (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE artifact_id = a.id ORDER BY tag LIMIT ?3)),
+const ARTIFACT: &str = concat!(
+    "SELECT a.digest, a.media_type, a.size, a.candidates, (SELECT ",
+    gathered!("tag"),
+    " FROM (SELECT tag FROM tags WHERE artifact_id = a.id ORDER BY tag LIMIT ?3) t),
         j.artifact_id, y.name, p.plugin, p.component, p.settings, j.failure, j.findings, j.entry,
         s.artifact_id, q.plugin, q.component, q.settings, s.findings
     FROM repositories r JOIN artifacts a ON a.repository_id = r.id AND a.digest = ?2
     LEFT JOIN judgements j ON j.artifact_id = a.id LEFT JOIN types y ON y.id = j.type_id LEFT JOIN stamps p ON p.id = j.stamp_id
     LEFT JOIN scans s ON s.artifact_id = a.id LEFT JOIN stamps q ON q.id = s.stamp_id
-    WHERE r.name = ?1";
+    WHERE r.name = ?1"
+);
 const OPINIONS: &str = "SELECT y.name, p.plugin, p.component, p.settings, o.failure, o.findings, o.entry
     FROM repositories r JOIN artifacts a ON a.repository_id = r.id AND a.digest = ?2 JOIN opinions o ON o.artifact_id = a.id
     JOIN types y ON y.id = o.type_id JOIN stamps p ON p.id = o.stamp_id
@@ -42,7 +46,7 @@ const PARENTS: &str = "SELECT a.digest, a.media_type, a.size FROM
 const REFERRERS: &str = "SELECT f.digest, a.media_type, a.size, f.artifact_type, f.annotations
     FROM referrers f JOIN artifacts a ON a.id = f.artifact_id
     WHERE f.repository_id = (SELECT id FROM repositories WHERE name = ?1) AND f.subject = ?2 AND f.digest > ?4
-        AND (?3 IS NULL OR f.artifact_type = ?3)
+        AND (CAST(?3 AS TEXT) IS NULL OR f.artifact_type = ?3)
     ORDER BY f.digest LIMIT ?5";
 const NAMED_UNDER: &str = "SELECT e.digest, a.digest, a.media_type, a.size FROM
     (SELECT DISTINCT digest FROM edges

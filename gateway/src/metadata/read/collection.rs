@@ -6,27 +6,43 @@ use crate::{
     metadata::{
         BlobRecord, BlobRow, Garbage, GarbageCount, LeaseCursor, Metadata, MetadataError,
         columns::{limit, parsed, signed, unsigned},
+        dialect::by_index,
         readers::Readers,
     },
     oci::{Digest, Location, Repository},
 };
 
-const DUE: &str = "SELECT l.until, l.repository_id, r.name, l.digest FROM leases l INDEXED BY leases_by_time JOIN repositories r ON r.id = l.repository_id
-    WHERE l.until <= ?1 AND (l.until, l.digest, l.repository_id) > (?2, ?3, ?4) ORDER BY l.until, l.digest, l.repository_id LIMIT ?5";
-const UNNAMED: &str = "SELECT count(*), coalesce(sum(b.size), 0) FROM leases l JOIN blobs b ON b.digest = l.digest
+const DUE: &str = concat!(
+    "SELECT l.until, l.repository_id, r.name, l.digest FROM leases l",
+    by_index!("leases_by_time"),
+    " JOIN repositories r ON r.id = l.repository_id
+    WHERE l.until <= ?1 AND (l.until, l.digest, l.repository_id) > (?2, ?3, ?4) ORDER BY l.until, l.digest, l.repository_id LIMIT ?5"
+);
+const UNNAMED: &str = "SELECT count(*), CAST(coalesce(sum(b.size), 0) AS BIGINT) FROM leases l JOIN blobs b ON b.digest = l.digest
     WHERE l.until <= ?1 AND NOT EXISTS (SELECT 1 FROM edges e WHERE e.digest = l.digest AND e.repository_id = l.repository_id AND e.kind < 2)";
-const GARBAGE: &str = "SELECT since, location, size FROM garbage INDEXED BY garbage_by_time WHERE (since, location) > (?1, ?2) ORDER BY since, location LIMIT ?3";
-const GARBAGE_COUNT: &str =
-    "SELECT count(*), coalesce(sum(size), 0), coalesce(min(since), 0) FROM garbage INDEXED BY garbage_by_time
-    WHERE since >= 0";
+const GARBAGE: &str = concat!(
+    "SELECT since, location, size FROM garbage",
+    by_index!("garbage_by_time"),
+    " WHERE (since, location) > (?1, ?2) ORDER BY since, location LIMIT ?3"
+);
+const GARBAGE_COUNT: &str = concat!(
+    "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT), coalesce(min(since), 0) FROM garbage",
+    by_index!("garbage_by_time"),
+    "
+    WHERE since >= 0"
+);
 const WRITTEN: &str = "SELECT clean FROM collection WHERE id = 1";
 const LED_TO: &str = "SELECT 1 FROM blobs WHERE digest = ?1 AND location = ?2";
 const WHOLE: &str = "SELECT size, location FROM blobs WHERE digest = ?1 AND state = 0";
 
 const BLOBS: &str = "SELECT digest, location, size, state FROM blobs WHERE digest > ?1 ORDER BY digest LIMIT ?2";
-const KNOWN: &str = "SELECT 1 FROM blobs WHERE digest = ?1 AND location = ?2
+const KNOWN: &str = concat!(
+    "SELECT 1 FROM blobs WHERE digest = ?1 AND location = ?2
     UNION ALL SELECT 1 FROM garbage WHERE location = ?2
-    UNION ALL SELECT 1 FROM uploads INDEXED BY uploads_by_digest WHERE state = 1 AND digest = ?1 LIMIT 1";
+    UNION ALL SELECT 1 FROM uploads",
+    by_index!("uploads_by_digest"),
+    " WHERE state = 1 AND digest = ?1 LIMIT 1"
+);
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[DUE, UNNAMED, GARBAGE, GARBAGE_COUNT, WRITTEN, LED_TO, WHOLE, BLOBS, KNOWN];

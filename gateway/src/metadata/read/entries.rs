@@ -7,6 +7,7 @@ use crate::{
     metadata::{
         EntryItem, Metadata, MetadataError,
         columns::{limit, parsed, tags},
+        dialect::{by_index, gathered, listed, number, words_artifact, words_match},
         entry::{Query, scoped},
     },
     oci::Scope,
@@ -17,24 +18,43 @@ const TAGS_MAX: usize = 1_000;
 
 const TYPES: &str = "SELECT id, name FROM types ORDER BY name";
 // Types are told apart inside the index: what is skipped costs next to nothing, and the order needs no sorting.
-const ENTRIES: &str = "SELECT j.repository, j.digest, y.name,
-        (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE artifact_id = j.artifact_id ORDER BY tag LIMIT ?6)), j.entry
-    FROM judgements j INDEXED BY entries_in_order JOIN types y ON y.id = j.type_id
+const ENTRIES: &str = concat!(
+    "SELECT j.repository, j.digest, y.name, (SELECT ",
+    gathered!("tag"),
+    " FROM (SELECT tag FROM tags WHERE artifact_id = j.artifact_id ORDER BY tag LIMIT ?6) t), j.entry
+    FROM judgements j",
+    by_index!("entries_in_order"),
+    " JOIN types y ON y.id = j.type_id
     WHERE j.entry IS NOT NULL AND (j.repository, j.digest) > (?1, ?2) AND j.repository < ?3
-        AND j.type_id IN (SELECT value FROM json_each(?4))
-    ORDER BY j.repository, j.digest LIMIT ?5";
-const FOUND: &str = "SELECT j.repository, j.digest, y.name,
-        (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE artifact_id = j.artifact_id ORDER BY tag LIMIT ?6)), j.entry
-    FROM (SELECT m.artifact_id FROM words w CROSS JOIN judgements m ON m.artifact_id = w.rowid
-            WHERE words MATCH ?3 AND (m.repository, m.digest) > (?1, ?2) AND m.type_id IN (SELECT value FROM json_each(?4))
-            ORDER BY m.repository, m.digest LIMIT ?5) f
+        AND j.type_id IN (SELECT ",
+    number!(),
+    " FROM ",
+    listed!("?4"),
+    ") ORDER BY j.repository, j.digest LIMIT ?5"
+);
+const FOUND: &str = concat!(
+    "SELECT j.repository, j.digest, y.name, (SELECT ",
+    gathered!("tag"),
+    " FROM (SELECT tag FROM tags WHERE artifact_id = j.artifact_id ORDER BY tag LIMIT ?6) t), j.entry
+    FROM (SELECT m.artifact_id FROM words w CROSS JOIN judgements m WHERE m.artifact_id = ",
+    words_artifact!(),
+    " AND ",
+    words_match!("?3"),
+    " AND (m.repository, m.digest) > (?1, ?2) AND m.type_id IN (SELECT ",
+    number!(),
+    " FROM ",
+    listed!("?4"),
+    ") ORDER BY m.repository, m.digest LIMIT ?5) f
     JOIN judgements j ON j.artifact_id = f.artifact_id JOIN types y ON y.id = j.type_id
-    ORDER BY j.repository, j.digest";
+    ORDER BY j.repository, j.digest"
+);
 
 /// All but those whose plans have no index to show: the list of types, which is as long as there are types that plugins claimed, and the
 /// full-text index.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[ENTRIES];
+#[cfg(test)]
+pub(super) const UNPLANNED: &[&str] = &[TYPES, FOUND];
 
 impl Metadata {
     /// Returns up to `n` entries of artifacts under a prefix of whole segments and inside of a scope, of these types (a trailing `*` makes a

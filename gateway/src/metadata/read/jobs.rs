@@ -10,7 +10,7 @@ use crate::metadata::{
 /// How many counts are returned at most: two for each plugin that ever had a job.
 const COUNTS_MAX: usize = 1_000;
 
-const COUNTS: &str = "SELECT c.plugin, c.kind, max(c.depth, 0),
+const COUNTS: &str = "SELECT c.plugin, c.kind, CASE WHEN c.depth > 0 THEN c.depth ELSE 0 END,
         (SELECT min(j.planned) FROM jobs j WHERE j.plugin = c.plugin AND j.kind = c.kind)
     FROM job_counts c WHERE c.plugin > '' AND c.kind IN (0, 1) ORDER BY c.plugin, c.kind LIMIT ?1";
 const PLANNED: &str = "SELECT word, planned_type, planned_artifact FROM plugin_set WHERE id = 1";

@@ -5,8 +5,9 @@ use rusqlite::{Row, params};
 
 use crate::{
     metadata::{
-        BlobRecord, ManifestHead, ManifestRecord, Metadata, MetadataError,
+        BlobRecord, Edge, ManifestHead, ManifestRecord, Metadata, MetadataError,
         columns::{head, parsed, unsigned},
+        held,
     },
     oci::{Digest, Reference, Repository},
 };
@@ -27,7 +28,7 @@ const BLOB: &str = "SELECT b.size, b.location FROM repositories r JOIN links l O
     JOIN blobs b ON b.digest = l.digest AND b.state = 0 WHERE r.name = ?1";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[BY_TAG, BY_DIGEST, HEAD_BY_TAG, HEAD_BY_DIGEST, BLOB];
+pub(super) const STATEMENTS: &[&str] = &[BY_TAG, BY_DIGEST, HEAD_BY_TAG, HEAD_BY_DIGEST, BLOB, held::HELD];
 
 impl Metadata {
     /// Returns a manifest that a repository holds.
@@ -75,5 +76,20 @@ impl Metadata {
             })
         };
         self.readers().row(BLOB, params![repository.as_str(), digest.as_str()], read)
+    }
+
+    /// Returns the sizes of what edges name, in their order, where a repository holds it.
+    ///
+    /// # Errors
+    /// Fails where the database does.
+    pub fn held(&self, repository: &Repository, edges: &[&Edge]) -> Result<Vec<Option<u64>>, MetadataError> {
+        if edges.is_empty() {
+            return Ok(Vec::new());
+        }
+        let params = params![repository.as_str(), held::list(edges.iter().copied())];
+        Ok(held::in_order(
+            self.readers().rows(held::HELD, params, held::read)?,
+            edges.len(),
+        ))
     }
 }

@@ -10,13 +10,26 @@ use rusqlite::Row;
 
 use super::ranges::ranges;
 use crate::{
-    metadata::{Metadata, MetadataError, apply::ALL_TYPES, recent::Of},
+    metadata::{
+        Metadata, MetadataError,
+        apply::ALL_TYPES,
+        dialect::{listed, number, text},
+        recent::Of,
+    },
     oci::Scope,
 };
 
-const REVISION: &str = "SELECT coalesce((SELECT sum(number) FROM json_each(?1)
-        CROSS JOIN changes ON type_id = value ->> 0 AND repository >= value ->> 1 AND repository < value ->> 2), 0)
-    + coalesce((SELECT generation FROM plugin_set WHERE id = 1), 0)";
+const REVISION: &str = concat!(
+    "SELECT coalesce((SELECT CAST(sum(c.number) AS BIGINT) FROM ",
+    listed!("?1"),
+    " CROSS JOIN changes c WHERE c.type_id = ",
+    number!(0),
+    " AND c.repository >= ",
+    text!(1),
+    " AND c.repository < ",
+    text!(2),
+    "), 0) + coalesce((SELECT generation FROM plugin_set WHERE id = 1), 0)"
+);
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[REVISION];

@@ -5,24 +5,38 @@ use rusqlite::{Row, params};
 use crate::metadata::{
     Metadata, MetadataError, UnfinishedUpload, UnfinishedUploads, UploadRecord,
     columns::{limit, parsed, read_upload_state, signed, unsigned},
+    dialect::by_index,
 };
 
 const KEY: &str = "SELECT key FROM upload_key WHERE id = 1";
-const UPLOAD: &str = "SELECT id, repository, offset, algorithm, hash_state, token, hash_version, state, digest FROM uploads
+const UPLOAD: &str = "SELECT id, repository, acknowledged, algorithm, hash_state, token, hash_version, state, digest FROM uploads
     WHERE id = ?1";
-const COMPLETING: &str = "SELECT id, repository FROM uploads INDEXED BY uploads_completing
-    WHERE state = 1 AND id > ?1 ORDER BY id LIMIT ?2";
+const COMPLETING: &str = concat!(
+    "SELECT id, repository FROM uploads",
+    by_index!("uploads_completing"),
+    " WHERE state = 1 AND id > ?1 ORDER BY id LIMIT ?2"
+);
 const IDLE: &str = "SELECT id, used, token, digest FROM uploads
     WHERE state < 2 AND used < ?1 AND (used, id) > (?2, ?3) ORDER BY used, id LIMIT ?4";
 const ONE_UNFINISHED: &str = "SELECT id, used, token, digest FROM uploads WHERE state < 2 AND id = ?1";
-const UNFINISHED: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM uploads WHERE state < 2 AND used >= 0 LIMIT ?1)),
+const UNFINISHED: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM uploads WHERE state < 2 AND used >= 0 LIMIT ?1) counted),
     coalesce((SELECT min(used) FROM uploads WHERE state < 2), 0)";
 // A peer is text, so that the condition holds for each: it lets the index be searched.
-const MOST: &str = "SELECT peer, max(held) FROM
-    (SELECT peer, count(*) AS held FROM uploads INDEXED BY uploads_by_peer WHERE state < 2 AND peer >= '' GROUP BY peer)";
-const HELD: &str = "SELECT count(*) FROM uploads INDEXED BY uploads_by_peer WHERE state < 2 AND peer = ?1";
-const OF_PEER: &str = "SELECT id, used, token, digest FROM uploads INDEXED BY uploads_by_peer
-    WHERE state < 2 AND peer = ?1 ORDER BY used, id LIMIT ?2";
+const PEERS: &str = concat!(
+    "SELECT peer, count(*) FROM uploads",
+    by_index!("uploads_by_peer"),
+    " WHERE state < 2 AND peer >= '' GROUP BY peer"
+);
+const HELD: &str = concat!(
+    "SELECT count(*) FROM uploads",
+    by_index!("uploads_by_peer"),
+    " WHERE state < 2 AND peer = ?1"
+);
+const OF_PEER: &str = concat!(
+    "SELECT id, used, token, digest FROM uploads",
+    by_index!("uploads_by_peer"),
+    " WHERE state < 2 AND peer = ?1 ORDER BY used, id LIMIT ?2"
+);
 const TOKEN: &str = "SELECT 1 FROM uploads WHERE state < 2 AND token = ?1";
 
 #[cfg(test)]
@@ -33,7 +47,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     IDLE,
     ONE_UNFINISHED,
     UNFINISHED,
-    MOST,
+    PEERS,
     HELD,
     OF_PEER,
     TOKEN,
@@ -110,13 +124,11 @@ impl Metadata {
     /// Fails where the database does.
     pub fn uploads_beyond_share(&self, peer: &str, n: usize) -> Result<Vec<UnfinishedUpload>, MetadataError> {
         let held: i64 = self.readers().row(HELD, [peer], |row| row.get(0))?.unwrap_or(0);
-        let most = self.readers().row(MOST, [], |row| {
-            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<i64>>(1)?))
-        })?;
-        match most {
-            Some((Some(holder), Some(most))) if most > held + 1 => {
-                self.readers().rows(OF_PEER, params![holder, limit(n)], read_unfinished)
-            }
+        let peers = self
+            .readers()
+            .rows(PEERS, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+        match peers.into_iter().max_by_key(|(_, held)| *held) {
+            Some((holder, most)) if most > held + 1 => self.readers().rows(OF_PEER, params![holder, limit(n)], read_unfinished),
             _ => Ok(Vec::new()),
         }
     }

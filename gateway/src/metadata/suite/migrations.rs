@@ -61,6 +61,8 @@ const STORED: [&str; MIGRATIONS.len()] = [
     INSERT INTO links VALUES ('sha256:8888888888888888888888888888888888888888888888888888888888888888', 2, 0);
     INSERT INTO leases VALUES ('sha256:8888888888888888888888888888888888888888888888888888888888888888', 2, 90);
     INSERT INTO garbage VALUES ('elsewhere', 9, 80);",
+    // A session as it is now.
+    "INSERT INTO uploads (id, repository, acknowledged, algorithm, hash_state, token, used) VALUES ('u5', 'b', 11, 'sha256', x'04', 't5', 90);",
 ];
 
 /// Makes a database of a version, with rows.
@@ -171,7 +173,11 @@ fn a_step_that_runs_out_of_space_leaves_everything_as_it_was() {
             let after = dump(&connection);
             assert!(after == before || after[0] > before[0], "{after:#?}");
         }
-        assert!(failures > 0, "version {version}: the next step needs no space");
+        // A column gets another name in its place.
+        assert!(
+            failures > 0 || version == 8,
+            "version {version}: the next step needs no space"
+        );
     }
 }
 
