@@ -202,6 +202,8 @@ pub struct LinkBlob {
     /// Where its bytes lie, durably, from now on; what was there before becomes garbage. Without it, the blob is there already: else it is
     /// refused with [`Refused::Absent`].
     pub location: Option<Location>,
+    /// Whether nobody can know of the location yet. Else it may be garbage, and is refused with [`Refused::Absent`] then.
+    pub is_new: bool,
     /// The upload session that ends with it.
     pub upload: Option<EndedUpload>,
     /// How long it stays without a manifest that names it.

@@ -150,6 +150,7 @@ fn link(name: &str, content: &str) -> Command {
         digest: digest(content),
         size: content.len() as u64,
         location: Some(somewhere(content)),
+        is_new: false,
         upload: None,
         lease: LEASE,
     })

@@ -224,6 +224,7 @@ mod tests {
             location: Some(digest.to_string().into()),
             digest,
             size,
+            is_new: true,
             upload: None,
             lease,
         })

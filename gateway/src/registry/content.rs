@@ -11,7 +11,7 @@ use super::{
     incoming::{Incoming, Limit, take_small},
 };
 use crate::{
-    metadata::{Command, EndedUpload, LinkBlob, MetadataError},
+    metadata::{Command, EndedUpload, LinkBlob, MetadataError, Refused},
     oci::{Digest, Location, Repository},
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Stored {
     pub(super) digest: Digest,
     pub(super) size: u64,
     pub(super) location: Location,
+    /// Whether nobody can know of the location yet.
+    pub(super) is_new: bool,
 }
 
 impl Registry {
@@ -47,7 +49,14 @@ impl Registry {
         match self.storage().completed(token, digest).await {
             Ok(Some((location, size))) => {
                 let digest = digest.clone();
-                self.give_back(&Stored { digest, size, location }).await;
+                let is_new = false;
+                self.give_back(&Stored {
+                    digest,
+                    size,
+                    location,
+                    is_new,
+                })
+                .await;
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(
@@ -65,8 +74,39 @@ impl Registry {
         digest: &Digest,
         content: Vec<Bytes>,
     ) -> Result<(), RegistryError> {
+        if self.link_equal(repository, digest, &content).await? {
+            return Ok(());
+        }
         let stored = self.put(digest, content).await?;
         self.link_or_give_back(repository, &stored).await
+    }
+
+    /// Links content that is at hand where it is stored already, and returns whether it is. To compare it takes less than to write it again,
+    /// and finds out whether the disk has spoilt it.
+    async fn link_equal(&self, repository: &Repository, digest: &Digest, content: &[Bytes]) -> Result<bool, RegistryError> {
+        let size = content.iter().map(|piece| piece.len() as u64).sum();
+        let Some(known) = self.metadata().whole_blob(digest)?.filter(|known| known.size == size) else {
+            return Ok(false);
+        };
+        match self.storage().read_at(&known.location, 0..size).await {
+            Ok(found) if is_equal(&found, content) => {}
+            _ => return Ok(false),
+        }
+        let command = Command::LinkBlob(LinkBlob {
+            repository: repository.clone(),
+            digest: digest.clone(),
+            size,
+            location: None,
+            is_new: false,
+            upload: None,
+            lease: self.lease(),
+        });
+        match self.metadata().apply(command).await {
+            Ok(_) => Ok(true),
+            // It went meanwhile.
+            Err(MetadataError::Refused(Refused::Absent)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Stores and links content of any size.
@@ -76,7 +116,13 @@ impl Registry {
         digest: &Digest,
         chunk: Chunk,
     ) -> Result<(), RegistryError> {
-        let stored = self.put_content(digest, chunk, self.blob_limit()).await?;
+        let limit = self.blob_limit();
+        if chunk.is_small() {
+            limit.check(chunk.length.unwrap_or_default())?;
+            let content = take_small(digest, chunk).await?;
+            return self.put_linked(repository, digest, content).await;
+        }
+        let stored = self.put_content(digest, chunk, limit).await?;
         self.link_or_give_back(repository, &stored).await
     }
 
@@ -92,8 +138,12 @@ impl Registry {
     pub(super) async fn put(&self, digest: &Digest, content: Vec<Bytes>) -> Result<Stored, RegistryError> {
         let size = content.iter().map(|piece| piece.len() as u64).sum();
         let location = self.storage().put(digest, content).await?;
-        let digest = digest.clone();
-        Ok(Stored { digest, size, location })
+        Ok(Stored {
+            digest: digest.clone(),
+            size,
+            location,
+            is_new: true,
+        })
     }
 
     /// Stores content of any size. Nothing is linked.
@@ -125,8 +175,12 @@ impl Registry {
     pub(super) async fn complete_checked(&self, incoming: &Incoming, digest: &Digest) -> Result<Stored, RegistryError> {
         let size = incoming.offset;
         let location = self.storage().complete(&incoming.token, size, digest).await?;
-        let digest = digest.clone();
-        Ok(Stored { digest, size, location })
+        Ok(Stored {
+            digest: digest.clone(),
+            size,
+            location,
+            is_new: true,
+        })
     }
 
     /// Gives the bytes of an upload back that nobody will continue.
@@ -151,6 +205,7 @@ impl Registry {
             digest: stored.digest.clone(),
             size: stored.size,
             location: Some(stored.location.clone()),
+            is_new: stored.is_new,
             upload,
             lease: self.lease(),
         });
@@ -169,6 +224,17 @@ impl Registry {
     pub(super) fn expect_room(&self) -> Result<(), MetadataError> {
         self.metadata().expect_room()
     }
+}
+
+/// Says whether pieces are together what was found.
+fn is_equal(found: &Bytes, pieces: &[Bytes]) -> bool {
+    let mut rest = found.as_ref();
+    let equal = pieces.iter().all(|piece| {
+        let (first, others) = rest.split_at(piece.len().min(rest.len()));
+        rest = others;
+        first == piece
+    });
+    equal && rest.is_empty()
 }
 
 /// Reads a body to its end, so that the client of a repeated request is not cut off while it sends.

@@ -168,6 +168,7 @@ impl Registry {
                 digest,
                 size: record.size,
                 location: is_new.then_some(record.location),
+                is_new,
                 upload: None,
                 lease: self.lease(),
             }));

@@ -82,7 +82,13 @@ impl Spool {
         if let Held::Upload(token) = &*held {
             let location = self.registry.storage().complete(token, size, digest).await?;
             let digest = digest.clone();
-            *held = Held::Content(Stored { digest, size, location });
+            let is_new = true;
+            *held = Held::Content(Stored {
+                digest,
+                size,
+                location,
+                is_new,
+            });
         }
         match &*held {
             Held::Content(stored) => Ok(stored.clone()),

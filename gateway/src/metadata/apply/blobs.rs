@@ -13,18 +13,16 @@ use crate::{
 
 const SIZE: &str = "SELECT b.size FROM links l JOIN blobs b ON b.digest = l.digest AND b.state = 0
     WHERE l.digest = ?1 AND l.repository_id = ?2";
-const LINKED: &str = "SELECT 1 FROM links WHERE digest = ?1 AND repository_id = ?2";
 const IS_GARBAGE: &str = "SELECT 1 FROM garbage WHERE location = ?1";
-const PUT_BLOB: &str = "INSERT INTO blobs (digest, location, size, state) VALUES (?1, ?2, ?3, 0)
-    ON CONFLICT (digest) DO UPDATE SET location = excluded.location, size = excluded.size, state = 0";
+const ADD_BLOB: &str = "INSERT INTO blobs (digest, location, size, state) VALUES (?1, ?2, ?3, 0) ON CONFLICT (digest) DO NOTHING";
+const MOVE_BLOB: &str = "UPDATE blobs SET location = ?2, size = ?3, state = 0 WHERE digest = ?1";
 const BLOB: &str = "SELECT location, size FROM blobs WHERE digest = ?1";
 const WHOLE: &str = "SELECT 1 FROM blobs WHERE digest = ?1 AND state = 0";
 const MARK: &str = "UPDATE blobs SET state = ?3 WHERE digest = ?1 AND location = ?2";
+const LINK: &str =
+    "INSERT INTO links (digest, repository_id, made) VALUES (?1, ?2, ?3) ON CONFLICT (digest, repository_id) DO NOTHING";
 // What a client links is the client's, even where the gateway had linked it for itself.
-const LINK: &str = "INSERT INTO links (digest, repository_id, made) VALUES (?1, ?2, 0)
-    ON CONFLICT (digest, repository_id) DO UPDATE SET made = 0 WHERE links.made <> 0";
-const LINK_MADE: &str = "INSERT INTO links (digest, repository_id, made) VALUES (?1, ?2, 1)
-    ON CONFLICT (digest, repository_id) DO NOTHING";
+const OWN: &str = "UPDATE links SET made = 0 WHERE digest = ?1 AND repository_id = ?2 AND made <> 0";
 const UNLINK: &str = "DELETE FROM links WHERE digest = ?1 AND repository_id = ?2";
 const UNLINK_MADE: &str = "DELETE FROM links WHERE digest = ?1 AND repository_id = ?2 AND made = 1";
 const LINKED_ANYWHERE: &str = "SELECT 1 FROM links WHERE digest = ?1 LIMIT 1";
@@ -33,14 +31,14 @@ const DELETE_BLOB: &str = "DELETE FROM blobs WHERE digest = ?1 RETURNING locatio
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     SIZE,
-    LINKED,
     IS_GARBAGE,
-    PUT_BLOB,
+    ADD_BLOB,
+    MOVE_BLOB,
     BLOB,
     WHOLE,
     MARK,
     LINK,
-    LINK_MADE,
+    OWN,
     UNLINK,
     UNLINK_MADE,
     LINKED_ANYWHERE,
@@ -54,6 +52,7 @@ impl Writing<'_> {
             digest,
             size,
             location,
+            is_new,
             upload,
             lease,
         } = link;
@@ -61,6 +60,8 @@ impl Writing<'_> {
             self.end_upload(upload, digest)?;
         }
         match location {
+            // What is about to be removed is not there any more.
+            Some(location) if !is_new && self.exists(IS_GARBAGE, [location.as_str()])? => return Err(Refused::Absent.into()),
             Some(location) => self.put_blob(digest, location, *size, lease.now)?,
             None if !self.exists(WHOLE, [digest.as_str()])? => return Err(Refused::Absent.into()),
             None => {}
@@ -105,7 +106,7 @@ impl Writing<'_> {
 
     /// Links a blob that the gateway made and whose bytes are there, unless the repository sees it already.
     pub(super) fn link_made(&mut self, repository_id: i64, digest: &Digest) -> rusqlite::Result<()> {
-        self.execute(LINK_MADE, params![digest.as_str(), repository_id])?;
+        self.execute(LINK, params![digest.as_str(), repository_id, true])?;
         Ok(())
     }
 
@@ -122,9 +123,9 @@ impl Writing<'_> {
 
     /// Says where a blob lies from now on. Where it lay before becomes garbage: the bytes there may be spoilt.
     pub(super) fn put_blob(&mut self, digest: &Digest, location: &Location, size: u64, now: u64) -> Result<(), Abort> {
-        // What is about to be removed is not there any more.
-        if self.exists(IS_GARBAGE, [location.as_str()])? {
-            return Err(Refused::Absent.into());
+        let row = params![digest.as_str(), location.as_str(), signed(size)];
+        if self.execute(ADD_BLOB, row)? > 0 {
+            return Ok(());
         }
         let before = self.row(BLOB, [digest.as_str()], |row| {
             Ok((row.get::<_, String>(0)?, unsigned(row, 1)?))
@@ -132,7 +133,7 @@ impl Writing<'_> {
         if let Some((before, size)) = before.filter(|(before, _)| before != location.as_str()) {
             self.discard(&before, size, now)?;
         }
-        self.execute(PUT_BLOB, params![digest.as_str(), location.as_str(), signed(size)])?;
+        self.execute(MOVE_BLOB, row)?;
         Ok(())
     }
 
@@ -157,8 +158,10 @@ impl Writing<'_> {
 
     /// Links a blob. Nobody sees it before a manifest names it.
     fn link(&mut self, id: i64, digest: &Digest, lease: Lease) -> Result<Applied, Abort> {
-        let existed = self.exists(LINKED, params![digest.as_str(), id])?;
-        self.execute(LINK, params![digest.as_str(), id])?;
+        let existed = self.execute(LINK, params![digest.as_str(), id, false])? == 0;
+        if existed {
+            self.execute(OWN, params![digest.as_str(), id])?;
+        }
         self.lease(id, digest.as_str(), lease.until)?;
         Ok(if existed { Applied::Existed } else { Applied::Done })
     }

@@ -110,6 +110,7 @@ async fn bytes_are_garbage_when_the_last_link_goes() {
         digest: digest("x"),
         size: 1,
         location: None,
+        is_new: false,
         upload: None,
         lease: LEASE,
     };

@@ -46,6 +46,7 @@ fn end(id: &str, now: u64) -> Command {
         digest: digest("b"),
         size: 1,
         location: Some(at("b", id)),
+        is_new: true,
         upload: Some(EndedUpload { id: id.into(), now }),
         lease: LEASE,
     })

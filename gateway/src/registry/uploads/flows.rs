@@ -100,8 +100,17 @@ impl Registry {
         let linked = match completed {
             Some((location, size)) => {
                 let digest = digest.clone();
-                self.link(repository, &Stored { digest, size, location }, Some(ended(held)))
-                    .await
+                self.link(
+                    repository,
+                    &Stored {
+                        digest,
+                        size,
+                        location,
+                        is_new: false,
+                    },
+                    Some(ended(held)),
+                )
+                .await
             }
             None => Err(MetadataError::Refused(Refused::Absent).into()),
         };
