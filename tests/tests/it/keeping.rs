@@ -293,6 +293,54 @@ async fn a_backup_of_a_gateway_that_runs_can_be_restored() {
     assert!(tags["tags"].as_array().unwrap().len() >= 20, "{tags}");
 }
 
+/// Runs a command on a data folder and kills it after a while, if it takes that long. Returns whether it was killed.
+fn killed(arguments: &[&str], data: &Path, after: Duration) -> bool {
+    let program = environment("PORTOLAN_BIN").unwrap();
+    let mut child = Command::new(program).args(arguments).arg("--data").arg(data).spawn().unwrap();
+    std::thread::sleep(after);
+    let runs = child.try_wait().unwrap().is_none();
+    let _ = child.kill();
+    child.wait().unwrap();
+    runs
+}
+
+#[tokio::test]
+async fn a_backup_and_a_restore_go_on_after_they_were_killed() {
+    let (folder, backups) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let gateway = TestGateway::over(folder.path()).await;
+    let blobs: Vec<String> = (0..200).map(|number| format!("content {number}")).collect();
+    for blob in &blobs {
+        gateway.push_blob("a", blob.clone()).await;
+    }
+    let (backup, data) = (backups.path().join("backup"), backups.path().join("data"));
+    let target = backup.to_str().unwrap();
+    let steps = || (0..12).map(|step| Duration::from_millis(step * 15));
+    // The gateway runs meanwhile, and more comes.
+    let mut kills = 0;
+    for (number, after) in steps().enumerate() {
+        gateway.push_blob("a", format!("more {number}")).await;
+        kills += usize::from(killed(&["backup", target], folder.path(), after));
+    }
+    done(&portolan(&["backup", target], folder.path()));
+    for after in steps() {
+        kills += usize::from(killed(&["restore", target], &data, after));
+        if !data.join("restoring").exists() && data.join("metadata.sqlite").exists() {
+            break;
+        }
+    }
+    assert!(kills > 2, "only {kills} were cut off");
+    if data.join("restoring").exists() || !data.exists() {
+        done(&portolan(&["restore", target], &data));
+    }
+    gateway.stop().await;
+    done(&portolan(&["scrub"], &data));
+    let restored = TestGateway::over(&data).await;
+    for blob in &blobs {
+        let found = restored.get(&format!("/v2/a/blobs/{}", digest(blob))).await.expect(200);
+        assert_eq!(found.text(), *blob);
+    }
+}
+
 #[tokio::test]
 async fn backups_and_restores_that_are_cut_off_lose_nothing() {
     let (folder, backups) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
