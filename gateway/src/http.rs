@@ -237,12 +237,12 @@ fn router(gateway: &Arc<Gateway>) -> Router {
         // The distribution API.
         .route("/v2", fixed("base", operate::base))
         .route("/v2/", fixed("base", operate::base))
-        .route("/v2/_catalog", fixed("catalog", lists::catalog))
+        .route("/v2/_catalog", read("catalog", lists::catalog))
         .route("/v2/_oci/ext/discover", fixed("discover", extensions::discover))
         // What plugins add to the registry.
         .route("/v2/_portolan/types", fixed("types", extensions::types))
         .route("/v2/_portolan/plugins", fixed("plugins", extensions::plugins))
-        .route("/v2/_portolan/search", fixed("search", extensions::search))
+        .route("/v2/_portolan/search", read("search", extensions::search))
         .route("/v2/_portolan/openapi.json", fixed("openapi", openapi::document))
         // Both, where the path has names in it.
         .route("/v2/{*path}", any(named))
@@ -250,7 +250,7 @@ fn router(gateway: &Arc<Gateway>) -> Router {
         .route("/", fixed("root", operate::root))
         .route("/healthz", fixed("healthz", operate::health))
         .route("/readyz", read("readyz", operate::ready))
-        .route("/metrics", fixed("metrics", operate::metrics))
+        .route("/metrics", read("metrics", operate::metrics))
         // Native client protocols.
         .route("/{mount}", any(named))
         .route("/{mount}/", any(named))
@@ -309,10 +309,16 @@ fn answer(route: Route, call: Call) -> Soon {
     match (route, method.as_str()) {
         // The distribution API.
         (Route::Discover, "GET" | "HEAD") => Left(extensions::discover(&call)),
-        (Route::Tags(repository), "GET" | "HEAD") => Left(lists::tags(&call, &repository)),
-        (Route::Referrers(repository, digest), "GET" | "HEAD") => Left(lists::referrers(&call, &repository, &digest)),
-        (Route::Manifest(repository, reference), "GET") => Left(manifests::get(&call, &repository, &reference)),
-        (Route::Manifest(repository, reference), "HEAD") => Left(manifests::head(&call, &repository, &reference)),
+        (Route::Tags(repository), "GET" | "HEAD") => later(async move { lists::tags(&call, &repository).await }),
+        (Route::Referrers(repository, digest), "GET" | "HEAD") => {
+            later(async move { lists::referrers(&call, &repository, &digest).await })
+        }
+        (Route::Manifest(repository, reference), "GET") => {
+            later(async move { manifests::get(&call, &repository, &reference).await })
+        }
+        (Route::Manifest(repository, reference), "HEAD") => {
+            later(async move { manifests::head(&call, &repository, &reference).await })
+        }
         (Route::Manifest(repository, reference), "PUT") => {
             later(async move { manifests::put(call, &repository, reference).await })
         }
@@ -328,12 +334,16 @@ fn answer(route: Route, call: Call) -> Soon {
         (Route::Upload(repository, id), "DELETE") => later(async move { uploads::delete(&call, &repository, &id).await }),
 
         // What plugins add to the registry.
-        (Route::Plugin(name), "GET" | "HEAD") => Left(extensions::plugin(&call, &name)),
-        (Route::Artifact(repository, reference), "GET" | "HEAD") => Left(artifacts::artifact(&call, &repository, &reference)),
+        (Route::Plugin(name), "GET" | "HEAD") => later(async move { extensions::plugin(&call, &name).await }),
+        (Route::Artifact(repository, reference), "GET" | "HEAD") => {
+            later(async move { artifacts::artifact(&call, &repository, &reference).await })
+        }
         (Route::View(repository, reference, view), "GET" | "HEAD") => {
             later(async move { artifacts::view(&call, &repository, &reference, &view).await })
         }
-        (Route::Findings(repository, reference), "GET" | "HEAD") => Left(artifacts::findings(&call, &repository, &reference)),
+        (Route::Findings(repository, reference), "GET" | "HEAD") => {
+            later(async move { artifacts::findings(&call, &repository, &reference).await })
+        }
         (Route::Compare(repository, before, after), "GET" | "HEAD") => {
             later(async move { artifacts::compare(&call, &repository, &before, &after).await })
         }

@@ -1,9 +1,9 @@
 //! What the registry knows about content: which repository holds what, under which tags, and what plugins said about it.
 //!
 //! One SQL schema. Writes are values, the [`Command`]s, applied by one function that checks every precondition again inside its
-//! transaction; commands that arrive together share a commit, and each caller is answered after its fsync. Reads are short and
-//! synchronous: a point lookup costs some ten microseconds, less than a hop to another thread. No SQL is written outside of this
-//! module, and no read transaction outlives a call.
+//! transaction; commands that arrive together share a commit, and each caller is answered after its fsync. Reads wait without
+//! holding up a thread of the server: only what finds rows by their keys is read where it is asked for, and everything longer by a few
+//! threads, for as long as somebody wants it (`readers`). No SQL is written outside of this module, and no read transaction outlives a call.
 
 mod apply;
 mod checkpoints;
@@ -44,9 +44,10 @@ use self::{checkpoints::Checkpoints, readers::Readers, recent::Recent, reserve::
 /// What SQLite says where the index of the log cannot grow.
 const SHARED_MEMORY_FULL: i32 = rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
-/// How much memory the database keeps pages in, in bytes: 16 MiB (`cache_size`) for each of at most 16 readers, the writer, and who copies its
-/// log back; and manifests and revisions that were read a moment ago.
-pub const MEMORY_BYTES_MAX: u64 = (16 + 2) * (16 << 20) + recent::BYTES_MAX + recent::REVISIONS_BYTES_MAX;
+/// How much memory the database keeps pages in, in bytes: 8 MiB (`cache_size`) for each connection that reads, 16 MiB for the writer and who copies
+/// its log back; and manifests and revisions that were read a moment ago.
+pub const MEMORY_BYTES_MAX: u64 =
+    readers::CONNECTIONS_MAX as u64 * (8 << 20) + 2 * (16 << 20) + recent::BYTES_MAX + recent::REVISIONS_BYTES_MAX;
 
 /// The metadata of a registry. Cheap to clone; when the last clone is dropped, the database is closed.
 #[derive(Clone)]
@@ -150,6 +151,12 @@ pub enum MetadataError {
     /// A command's preconditions do not hold. Nothing of it was done.
     #[error("{0:?}")]
     Refused(Refused),
+    /// Too many reads wait.
+    #[error("the gateway has more to look up than it can at the moment; repeat in a moment")]
+    Busy,
+    /// A read took too long and was ended.
+    #[error("the gateway could not look this up in time; repeat in a moment, or ask for less at once")]
+    Late,
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopping,

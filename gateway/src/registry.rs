@@ -3,6 +3,7 @@
 //! [`Registry`] writes and [`Reader`] reads, always for a [`Caller`]: what the caller may not read does not exist. A push consults whoever
 //! knows artifact types through [`Hooks`]; the rules here hold with and without them.
 
+mod beside;
 mod blobs;
 mod code_hashes;
 mod collection;
@@ -40,6 +41,7 @@ use crate::{
     storage::{SharedStorage, Storage},
 };
 
+pub use beside::beside;
 pub use code_hashes::CodeHashes;
 pub use collection::{CollectionStatus, Config as CollectionConfig};
 pub use config::{Config, MissingReferences};

@@ -134,7 +134,9 @@ impl Services {
         let reader = self.registry.reader(caller.clone());
         let (body, inquiry) = split(request);
         let key = cacheable(&inquiry, body.is_some()).then(|| Key::new(&service, &inquiry, caller.scope(Action::Read)));
-        if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key, &reader)) {
+        if let Some(key) = &key
+            && let Some(kept) = self.cache.get(key, &reader).await
+        {
             return Ok(kept.answer());
         }
         let (inquiry, refused) = self.with_body(inquiry, body).await;

@@ -54,7 +54,7 @@ impl Data {
         if self.registry.may_collect_links(begin) {
             self.registry.end_collection().await?;
         }
-        Ok(self.registry.collection_status()?)
+        Ok(self.registry.collection_status().await?)
     }
 
     /// Reads everything that is stored.

@@ -28,12 +28,12 @@ const RELATED_PAGES_MAX: usize = 8;
 const OPTIONS_MAX: usize = 64;
 
 /// `GET /v2/{repository}/_portolan/artifacts/{reference}`
-pub(super) fn artifact(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
+pub(super) async fn artifact(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
     let reader = call.reader();
-    let digest = reader.manifest_head(repository, reference)?.digest;
-    let record = reader.artifact(repository, &digest)?;
+    let digest = reader.manifest_head(repository, reference).await?.digest;
+    let record = reader.artifact(repository, &digest).await?;
     // What was stored under laxer rules is shown as far as that goes without reading it.
-    let (manifest, unreadable) = match reader.open(repository, &Reference::Digest(digest.clone())) {
+    let (manifest, unreadable) = match reader.open(repository, &Reference::Digest(digest.clone())).await {
         Ok(artifact) => (Some(artifact.manifest), None),
         Err(error @ RegistryError::Unreadable { .. }) => (None, Some(error.to_string())),
         Err(error) => return Err(error.into()),
@@ -64,14 +64,14 @@ pub(super) fn artifact(call: &Call, repository: &Repository, reference: &Referen
             "url": format!("{base}/findings"),
         },
         "commands": commands,
-        "references": references(call, &reader, repository, manifest.as_deref(), &record)?,
+        "references": references(call, &reader, repository, manifest.as_deref(), &record).await?,
     })))
 }
 
 /// `GET /v2/{repository}/_portolan/artifacts/{reference}/views/{view}`
 pub(super) async fn view(call: &Call, repository: &Repository, reference: &Reference, view: &str) -> Answer {
     let reader = call.reader();
-    let artifact = reader.open(repository, reference)?;
+    let artifact = reader.open(repository, reference).await?;
     let options = call.form();
     if options.len() > OPTIONS_MAX {
         return Err(HttpError::bad_request(
@@ -112,10 +112,10 @@ pub(super) async fn view(call: &Call, repository: &Repository, reference: &Refer
 }
 
 /// `GET /v2/{repository}/_portolan/artifacts/{reference}/findings`
-pub(super) fn findings(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
+pub(super) async fn findings(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
     let reader = call.reader();
-    let head = reader.manifest_head(repository, reference)?;
-    let record = reader.artifact(repository, &head.digest)?;
+    let head = reader.manifest_head(repository, reference).await?;
+    let record = reader.artifact(repository, &head.digest).await?;
     let known = call.gateway.plugins.known(&record.candidates);
     let judged = record.judged.as_ref().map(|(_, stamp)| stamp);
     let stamp = judged.or(record.scanned.as_ref().map(|(stamp, _)| stamp));
@@ -156,8 +156,8 @@ pub(super) async fn compare(call: &Call, repository: &Repository, before: &Refer
         .parameter("repository")
         .map(|other| other.parse::<Repository>())
         .transpose()?;
-    let before = reader.open(repository, before)?;
-    let after = reader.open(other.as_ref().unwrap_or(repository), after)?;
+    let before = reader.open(repository, before).await?;
+    let after = reader.open(other.as_ref().unwrap_or(repository), after).await?;
     let side = |artifact: &Artifact| json!({ "repository": artifact.repository.as_str(), "digest": artifact.digest });
     let sides = (side(&before), side(&after));
     let changes = call.gateway.plugins.compare(before, after, reader).await?;
@@ -259,7 +259,7 @@ fn by_severity(findings: &[Finding]) -> Value {
 }
 
 /// Returns what the artifact points to and what points to it, as far as the caller may see it.
-fn references(
+async fn references(
     call: &Call,
     reader: &Reader,
     repository: &Repository,
@@ -279,10 +279,10 @@ fn references(
     to.extend(named.take(RELATED_MAX).map(|(kind, descriptor)| {
         json!({ "kind": kind, "target": format!("{repository}@{}", descriptor.digest), "digest": descriptor.digest, "mediaType": descriptor.media_type })
     }));
-    let from_index = reader.parents(repository, digest, RELATED_MAX)?.into_iter().map(|related| {
+    let from_index = reader.parents(repository, digest, RELATED_MAX).await?.into_iter().map(|related| {
         json!({ "kind": related.kind, "target": format!("{repository}@{}", related.head.digest), "digest": related.head.digest, "mediaType": related.head.media_type.as_str() })
     });
-    let (referrers, more) = related(reader, repository, digest)?;
+    let (referrers, more) = related(reader, repository, digest).await?;
     let referrers = referrers.into_iter().map(|referrer| {
         json!({ "kind": "referrer", "target": format!("{repository}@{}", referrer.digest), "digest": referrer.digest, "type": referrer.artifact_type })
     });
@@ -294,14 +294,16 @@ fn references(
 }
 
 /// Returns the first referrers of a manifest, and the digest behind which the list goes on, where it does.
-fn related(
+async fn related(
     reader: &Reader,
     repository: &Repository,
     subject: &Digest,
 ) -> Result<(Vec<ReferrerRecord>, Option<Digest>), HttpError> {
     let (mut found, mut last) = (Vec::new(), None);
     for _ in 0..RELATED_PAGES_MAX {
-        let page = reader.referrers(repository, subject, None, last.as_ref(), RELATED_MAX - found.len())?;
+        let page = reader
+            .referrers(repository, subject, None, last.as_ref(), RELATED_MAX - found.len())
+            .await?;
         found.extend(page.referrers);
         last = page.next;
         if last.is_none() || found.len() >= RELATED_MAX {

@@ -24,7 +24,7 @@ use crate::{
 pub(super) async fn get(call: &Call, repository: &Repository, digest: &Digest) -> Answer {
     let blob = match call.is_head() {
         true => call.gateway.registry.look_for_blob(&call.caller, repository, digest).await?,
-        false => call.reader().blob(repository, digest)?,
+        false => call.reader().blob(repository, digest).await?,
     };
     let etag = etag(digest);
     if call.conditions().client_has(&etag)? {
@@ -53,7 +53,7 @@ pub(super) async fn get(call: &Call, repository: &Repository, digest: &Digest) -
 /// `DELETE /v2/{repository}/blobs/{digest}`
 pub(super) async fn delete(call: &Call, repository: &Repository, digest: &Digest) -> Answer {
     // A blob that is there has the entity tag of its digest, so nothing can come between this look and the deletion.
-    if call.reader().blob(repository, digest).is_ok() {
+    if call.reader().blob(repository, digest).await.is_ok() {
         call.conditions().check_change(Some(&etag(digest)))?;
     }
     call.gateway.registry.delete_blob(&call.caller, repository, digest).await?;

@@ -202,7 +202,8 @@ impl From<RegistryError> for HttpError {
             }
             E::NotReady(_) => return Self::unavailable(message, 1),
             E::Storage(StorageError::Full { .. }) | E::Metadata(MetadataError::Full) => return full(&error),
-            E::Metadata(MetadataError::Stopping) => return Self::unavailable(message, 1),
+            E::Metadata(MetadataError::Stopping | MetadataError::Busy) => return Self::unavailable(message, 1),
+            E::Metadata(MetadataError::Late) => return Self::unavailable(message, PRESSED_RETRY_SECONDS),
             E::Storage(_) | E::Metadata(_) | E::Publishing { .. } => return Self::internal(&error),
         };
         Self::new(status, code, message)

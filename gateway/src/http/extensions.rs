@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::{
     Answer,
     error::HttpError,
-    request::{Call, PAGE_MAX, json},
+    request::{Call, PAGE_MAX, document, json},
 };
 use crate::{
     auth::Action,
     oci::{ErrorCode, Tag},
-    registry::{EntryCursor, EntryItem},
+    registry::{EntryCursor, EntryItem, beside},
 };
 
 /// The longest query that is searched for, in bytes.
@@ -59,7 +59,7 @@ pub(super) fn plugins(call: &Call) -> Answer {
 }
 
 /// `GET /v2/_portolan/plugins/{name}`
-pub(super) fn plugin(call: &Call, name: &str) -> Answer {
+pub(super) async fn plugin(call: &Call, name: &str) -> Answer {
     let Some(plugin) = call.gateway.plugins.plugin(name) else {
         return Err(HttpError::not_found(
             "there is no plugin of this name; /v2/_portolan/plugins lists all",
@@ -67,7 +67,7 @@ pub(super) fn plugin(call: &Call, name: &str) -> Answer {
     };
     let mut status = json!(plugin);
     if let Some(members) = status.as_object_mut() {
-        members.insert("jobs".to_owned(), json!(call.gateway.registry.jobs_of(name)?));
+        members.insert("jobs".to_owned(), json!(call.gateway.registry.jobs_of(name).await?));
     }
     Ok(json(&shown(call, status)))
 }
@@ -83,7 +83,7 @@ fn shown(call: &Call, mut status: Value) -> Value {
 }
 
 /// `GET /v2/_portolan/search?q=&type=`
-pub(super) fn search(call: &Call) -> Answer {
+pub(super) async fn search(call: Call) -> Answer {
     let refuse = |message: &str| HttpError::bad_request(ErrorCode::Unsupported, message);
     let n = call.page(PAGE_MAX)?.max(1);
     let typed = call.form().into_iter().find(|(name, _)| name == "q");
@@ -99,8 +99,10 @@ pub(super) fn search(call: &Call) -> Answer {
         Some(last) => Some(cursor(&last).ok_or_else(|| refuse("parameter last has to come from the Link of an earlier page"))?),
         None => None,
     };
-    let (found, next) = call.reader().search(&query, kind.as_deref(), after.as_ref(), n)?;
-    let mut response = json(&json!({ "results": found.iter().map(result).collect::<Vec<_>>() }));
+    let (found, next) = call.reader().search(&query, kind.as_deref(), after.as_ref(), n).await?;
+    let bytes = found.iter().map(|item| item.entry.len()).sum();
+    let results = move || json!({ "results": found.iter().map(result).collect::<Vec<_>>() }).to_string();
+    let mut response = document("application/json", beside(bytes, results).await);
     if let Some((repository, digest)) = next {
         let (n, last) = (n.to_string(), format!("{repository}@{digest}"));
         let mut parameters = vec![("n", n.as_str()), ("last", last.as_str()), ("q", query.as_str())];

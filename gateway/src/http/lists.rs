@@ -11,18 +11,24 @@ use super::{
 };
 use crate::{
     oci::{Digest, Repository, Tag, media_types},
-    registry::ReferrerRecord,
+    registry::{ReferrerRecord, beside},
 };
 
 /// The most tags of one page: 1.3 MB of them, where each is as long as it may be.
 const TAGS_MAX: usize = 10_000;
 
+/// What a referrer takes in a page beside its annotations, in bytes, roughly.
+const REFERRER_BYTES: usize = 256;
+
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
 /// `GET /v2/_catalog`
-pub(super) fn catalog(call: &Call) -> Answer {
+pub(super) async fn catalog(call: Call) -> Answer {
     let n = call.page(PAGE_MAX)?;
-    let mut repositories = call.reader().repositories("", call.parameter("last").as_deref(), n + 1)?;
+    let mut repositories = call
+        .reader()
+        .repositories("", call.parameter("last").as_deref(), n + 1)
+        .await?;
     let more = repositories.len() > n;
     repositories.truncate(n);
     let names: Vec<&str> = repositories.iter().map(Repository::as_str).collect();
@@ -38,9 +44,10 @@ pub(super) fn catalog(call: &Call) -> Answer {
 }
 
 /// `GET /v2/{repository}/tags/list`
-pub(super) fn tags(call: &Call, repository: &Repository) -> Answer {
+pub(super) async fn tags(call: &Call, repository: &Repository) -> Answer {
     let n = call.page(TAGS_MAX)?;
-    let mut tags = call.reader().tags(repository, call.parameter("last").as_deref(), n + 1)?;
+    let last = call.parameter("last");
+    let mut tags = call.reader().tags(repository, last.as_deref(), n + 1).await?;
     let more = tags.len() > n;
     tags.truncate(n);
     let names: Vec<&str> = tags.iter().map(Tag::as_str).collect();
@@ -56,7 +63,7 @@ pub(super) fn tags(call: &Call, repository: &Repository) -> Answer {
 }
 
 /// `GET /v2/{repository}/referrers/{digest}`
-pub(super) fn referrers(call: &Call, repository: &Repository, subject: &Digest) -> Answer {
+pub(super) async fn referrers(call: &Call, repository: &Repository, subject: &Digest) -> Answer {
     let n = call.page(PAGE_MAX)?.max(1);
     let wanted = call.parameter("artifactType").filter(|wanted| !wanted.is_empty());
     let after = call
@@ -67,13 +74,14 @@ pub(super) fn referrers(call: &Call, repository: &Repository, subject: &Digest) 
         .map_err(HttpError::from)?;
     let page = call
         .reader()
-        .referrers(repository, subject, wanted.as_deref(), after.as_ref(), n)?;
-    let index = Index {
-        schema_version: 2,
-        media_type: media_types::OCI_INDEX,
-        manifests: page.referrers.iter().map(Listed::of).collect(),
-    };
-    let index = serde_json::to_vec(&index).expect("its keys are strings, and its raw parts are JSON");
+        .referrers(repository, subject, wanted.as_deref(), after.as_ref(), n)
+        .await?;
+    let bytes = page
+        .referrers
+        .iter()
+        .map(|referrer| REFERRER_BYTES + referrer.annotations.len())
+        .sum();
+    let index = beside(bytes, move || index(&page.referrers)).await;
     // Some clients compare this type to the letter.
     let mut response = document(media_types::OCI_INDEX, index);
     if wanted.is_some() {
@@ -91,6 +99,16 @@ pub(super) fn referrers(call: &Call, repository: &Repository, subject: &Digest) 
         response.headers_mut().insert(header::LINK, link);
     }
     Ok(response)
+}
+
+/// Writes a page of referrers.
+fn index(referrers: &[ReferrerRecord]) -> Vec<u8> {
+    let index = Index {
+        schema_version: 2,
+        media_type: media_types::OCI_INDEX,
+        manifests: referrers.iter().map(Listed::of).collect(),
+    };
+    serde_json::to_vec(&index).expect("its keys are strings, and its raw parts are JSON")
 }
 
 /// A page of referrers, as the index that the specification asks for.

@@ -29,8 +29,8 @@ const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 pub(super) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// `GET /v2/{repository}/manifests/{reference}`
-pub(super) fn get(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
-    let record = call.reader().manifest(repository, reference)?;
+pub(super) async fn get(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
+    let record = call.reader().manifest(repository, reference).await?;
     let conditions = call.conditions();
     if conditions.are_any() && conditions.client_has(&etag(&record.digest))? {
         return Ok(described(answer(304, "", Body::empty()), &record.digest));
@@ -40,8 +40,8 @@ pub(super) fn get(call: &Call, repository: &Repository, reference: &Reference) -
 }
 
 /// `HEAD /v2/{repository}/manifests/{reference}`
-pub(super) fn head(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
-    let head = call.reader().manifest_head(repository, reference)?;
+pub(super) async fn head(call: &Call, repository: &Repository, reference: &Reference) -> Answer {
+    let head = call.reader().manifest_head(repository, reference).await?;
     let conditions = call.conditions();
     if conditions.are_any() && conditions.client_has(&etag(&head.digest))? {
         return Ok(described(answer(304, "", Body::empty()), &head.digest));

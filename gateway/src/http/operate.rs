@@ -46,15 +46,15 @@ pub(super) async fn ready(call: Call) -> Answer {
 }
 
 /// `GET /metrics`
-pub(super) fn metrics(call: &Call) -> Answer {
+pub(super) async fn metrics(call: Call) -> Answer {
     let mut text = call.gateway.metrics.text();
     text.push_str(&call.gateway.traffic.metrics_text());
     if let Some(log) = &call.gateway.log {
         text.push_str(&lost_lines(log.lost()));
     }
     text.push_str(&call.gateway.plugins.metrics_text());
-    text.push_str(&call.gateway.registry.jobs_metrics_text());
-    text.push_str(&call.gateway.registry.collection_metrics_text()?);
+    text.push_str(&call.gateway.registry.jobs_metrics_text().await);
+    text.push_str(&call.gateway.registry.collection_metrics_text().await?);
     text.push_str("# EOF\n");
     Ok(answer(
         200,

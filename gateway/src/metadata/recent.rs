@@ -88,11 +88,11 @@ impl Recent {
     }
 
     /// Returns a manifest, which is read where it is not here.
-    pub(super) fn manifest(
+    pub(super) async fn manifest<F: Future<Output = Result<Option<ManifestRecord>, MetadataError>>>(
         &self,
         repository: &Repository,
         reference: &Reference,
-        read: impl FnOnce() -> Result<Option<ManifestRecord>, MetadataError>,
+        read: impl FnOnce(Repository, Reference) -> F,
     ) -> Result<Option<ManifestRecord>, MetadataError> {
         let key = (repository.clone(), reference.clone());
         let at = self.number(repository);
@@ -109,7 +109,7 @@ impl Recent {
                 bytes,
             }));
         }
-        let record = read()?;
+        let record = read(repository.clone(), reference.clone()).await?;
         if let Some(record) = record.as_ref().filter(|record| record.bytes.len() <= MANIFEST_BYTES_MAX) {
             let head = ManifestHead {
                 digest: record.digest.clone(),
@@ -122,18 +122,18 @@ impl Recent {
     }
 
     /// Returns a manifest without its bytes, which is read where it is not here.
-    pub(super) fn head(
+    pub(super) async fn head<F: Future<Output = Result<Option<ManifestHead>, MetadataError>>>(
         &self,
         repository: &Repository,
         reference: &Reference,
-        read: impl FnOnce() -> Result<Option<ManifestHead>, MetadataError>,
+        read: impl FnOnce(Repository, Reference) -> F,
     ) -> Result<Option<ManifestHead>, MetadataError> {
         let key = (repository.clone(), reference.clone());
         let at = self.number(repository);
         if let Some(kept) = self.kept(&key, at) {
             return Ok(Some(kept.head));
         }
-        let head = read()?;
+        let head = read(repository.clone(), reference.clone()).await?;
         if let Some(head) = &head {
             self.keep(key, at, head.clone(), None);
         }
@@ -141,8 +141,12 @@ impl Recent {
     }
 
     /// Returns a revision, which is read where it is not here.
-    pub(super) fn revision(&self, of: Of, read: impl FnOnce(&Of) -> Result<u64, MetadataError>) -> Result<u64, MetadataError> {
-        self.revisions.get(of, read)
+    pub(super) async fn revision<F: Future<Output = Result<u64, MetadataError>>>(
+        &self,
+        of: Of,
+        read: impl FnOnce(Of) -> F,
+    ) -> Result<u64, MetadataError> {
+        self.revisions.get(of, read).await
     }
 
     fn kept(&self, key: &Key, at: Option<u64>) -> Option<Kept> {
@@ -179,10 +183,16 @@ impl Drop for Changing<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::{cell::Cell, future::ready};
+
+    use futures_util::FutureExt;
 
     use super::*;
     use crate::oci::{Digest, Scope};
+
+    fn at_once<T>(work: impl Future<Output = T>) -> T {
+        work.now_or_never().expect("nothing has to be waited for")
+    }
 
     fn record(text: &'static str) -> ManifestRecord {
         ManifestRecord {
@@ -224,20 +234,22 @@ mod tests {
 
         /// Reads through the cache, with this text in the database.
         fn manifest(&self, text: &'static str) -> ManifestRecord {
-            let read = || {
+            let read = |_, _| {
                 self.reads.set(self.reads.get() + 1);
-                Ok(Some(record(text)))
+                ready(Ok(Some(record(text))))
             };
             let found = self.recent.manifest(&self.repository, &self.reference, read);
-            found.unwrap().unwrap()
+            at_once(found).unwrap().unwrap()
         }
 
         fn head(&self, text: &'static str) -> ManifestHead {
-            let read = || {
+            let read = |_, _| {
                 self.reads.set(self.reads.get() + 1);
-                Ok(Some(head(text)))
+                ready(Ok(Some(head(text))))
             };
-            self.recent.head(&self.repository, &self.reference, read).unwrap().unwrap()
+            at_once(self.recent.head(&self.repository, &self.reference, read))
+                .unwrap()
+                .unwrap()
         }
     }
 
@@ -278,11 +290,11 @@ mod tests {
         assert_eq!(case.reads.get(), 4);
         // A transaction that begins and ends during a read.
         drop(case.recent.changing(std::slice::from_ref(&case.repository), false));
-        let read = || {
+        let read = |_, _| {
             drop(case.recent.changing(std::slice::from_ref(&case.repository), false));
-            Ok(Some(record("two")))
+            ready(Ok(Some(record("two"))))
         };
-        case.recent.manifest(&case.repository, &case.reference, read).unwrap();
+        at_once(case.recent.manifest(&case.repository, &case.reference, read)).unwrap();
         assert_eq!(case.manifest("three"), record("three"));
     }
 
@@ -295,11 +307,11 @@ mod tests {
             types: None,
         };
         let asked = |prefix: &str, now: u64| {
-            let read = |_: &Of| {
+            let read = |_| {
                 reads.set(reads.get() + 1);
-                Ok(now)
+                ready(Ok(now))
             };
-            recent.revision(of(prefix), read).unwrap()
+            at_once(recent.revision(of(prefix), read)).unwrap()
         };
         let repository: Repository = "a".parse().unwrap();
         assert_eq!([asked("", 1), asked("", 2), asked("a", 3), asked("", 4)], [1, 1, 3, 1]);
@@ -312,11 +324,11 @@ mod tests {
         assert_eq!([asked("", 8), asked("", 9)], [8, 8]);
         // A transaction that begins and ends during a read.
         drop(recent.changing(&[], true));
-        let read = |_: &Of| {
+        let read = |_| {
             drop(recent.changing(&[], true));
-            Ok(10)
+            ready(Ok(10))
         };
-        recent.revision(of(""), read).unwrap();
+        at_once(recent.revision(of(""), read)).unwrap();
         assert_eq!(asked("", 11), 11);
     }
 }

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::{
     BlobRow, GarbageCount, MetadataError,
     read::collection,
-    readers::Readers,
+    readers::Read,
     schema::{FILE, Location, MIGRATIONS},
 };
 use crate::oci::{self, Digest};
@@ -19,7 +19,7 @@ use crate::oci::{self, Digest};
 const SCHEMA_MIN: usize = 8;
 
 /// Metadata that is only read.
-pub struct Snapshot(Readers);
+pub struct Snapshot(Connection);
 
 impl Snapshot {
     /// Returns the file of the metadata in a folder.
@@ -69,7 +69,7 @@ impl Snapshot {
         if usize::try_from(version).unwrap_or(0) < SCHEMA_MIN {
             return Err(location.unusable("its schema is older; start this gateway on it once"));
         }
-        Ok(Self(Readers::open(&location)?))
+        Ok(Self(location.reader()?))
     }
 
     /// Returns up to `n` blobs, sorted by digest, behind one of them.
@@ -77,7 +77,7 @@ impl Snapshot {
     /// # Errors
     /// Fails where the database does.
     pub fn blobs(&self, after: Option<&Digest>, n: usize) -> Result<Vec<BlobRow>, MetadataError> {
-        collection::blobs(&self.0, after, n)
+        collection::blobs(&Read::of(&self.0), after, n)
     }
 
     /// Says whether a digest leads to a location.
@@ -85,7 +85,7 @@ impl Snapshot {
     /// # Errors
     /// Fails where the database does.
     pub fn leads_to(&self, digest: &Digest, location: &oci::Location) -> Result<bool, MetadataError> {
-        collection::leads_to(&self.0, digest, location)
+        collection::leads_to(&Read::of(&self.0), digest, location)
     }
 
     /// Returns how many links nothing names whose lease ended by a time, in seconds since 1970, and how many bytes their blobs have.
@@ -93,7 +93,7 @@ impl Snapshot {
     /// # Errors
     /// Fails where the database does.
     pub fn unnamed_links(&self, now: u64) -> Result<(u64, u64), MetadataError> {
-        collection::unnamed_links(&self.0, now)
+        collection::unnamed_links(&Read::of(&self.0), now)
     }
 
     /// Counts the garbage.
@@ -101,6 +101,6 @@ impl Snapshot {
     /// # Errors
     /// Fails where the database does.
     pub fn garbage_count(&self) -> Result<GarbageCount, MetadataError> {
-        collection::garbage_count(&self.0)
+        collection::garbage_count(&Read::of(&self.0))
     }
 }

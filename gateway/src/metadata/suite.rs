@@ -13,8 +13,17 @@ mod revisions;
 mod scopes;
 mod transactions;
 mod uploads;
+mod waiting;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Wake},
+    thread::Thread,
+};
 
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -25,6 +34,31 @@ use super::{
     Turn,
 };
 use crate::oci::{Digest, Location, MediaType, Prefixes, Reference, Repository, Scope, Tag};
+
+/// Waits for a read where a test has to hold up its thread: in what iterators do.
+trait Now: Future + Sized {
+    fn now(self) -> Self::Output {
+        let waker = Arc::new(Unpark(std::thread::current())).into();
+        // The thread is held up: nobody is there to give it a new budget.
+        let mut read = pin!(tokio::task::unconstrained(self));
+        loop {
+            if let Poll::Ready(done) = read.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return done;
+            }
+            std::thread::park();
+        }
+    }
+}
+
+impl<F: Future> Now for F {}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
 
 /// A database in a folder that lives as long as the test.
 struct Database {
@@ -231,29 +265,38 @@ impl Database {
     }
 
     /// Returns the content of the manifest that a tag means.
-    fn tagged(&self, name: &str, tag_name: &str) -> Option<String> {
+    async fn tagged(&self, name: &str, tag_name: &str) -> Option<String> {
         let record = self
             .metadata
             .manifest(&repository(name), &Reference::Tag(tag(tag_name)))
+            .await
             .unwrap();
         record.map(|record| String::from_utf8(record.bytes.to_vec()).unwrap())
     }
 
-    fn holds(&self, name: &str, content: &str) -> bool {
+    async fn holds(&self, name: &str, content: &str) -> bool {
         let reference = Reference::Digest(digest(content));
-        self.metadata.manifest_head(&repository(name), &reference).unwrap().is_some()
+        self.metadata
+            .manifest_head(&repository(name), &reference)
+            .await
+            .unwrap()
+            .is_some()
     }
 
-    fn sees(&self, name: &str, content: &str) -> bool {
-        self.metadata.blob(&repository(name), &digest(content)).unwrap().is_some()
+    async fn sees(&self, name: &str, content: &str) -> bool {
+        self.metadata
+            .blob(&repository(name), &digest(content))
+            .await
+            .unwrap()
+            .is_some()
     }
 
-    fn revision(&self, prefix: &str) -> u64 {
-        self.metadata.revision(&Scope::All, prefix, None).unwrap()
+    async fn revision(&self, prefix: &str) -> u64 {
+        self.metadata.revision(&Scope::All, prefix, None).await.unwrap()
     }
 
-    fn found(&self, query: &str) -> Vec<String> {
-        let found = self.metadata.search(&Scope::All, query, None, None, 100).unwrap();
+    async fn found(&self, query: &str) -> Vec<String> {
+        let found = self.metadata.search(&Scope::All, query, None, None, 100).await.unwrap();
         found
             .iter()
             .map(|item| format!("{} {:?}", item.repository, item.tags))

@@ -66,7 +66,7 @@ impl Compiler {
 
     /// Returns a component that is ready to be linked: from the machine code that was kept, or compiled now. The error is a sentence.
     pub(super) async fn component(&self, digest: &Digest, bytes: Bytes) -> Result<Component, String> {
-        if let Some(component) = self.kept(digest) {
+        if let Some(component) = self.kept(digest).await {
             return Ok(component);
         }
         let this = self.clone();
@@ -83,8 +83,8 @@ impl Compiler {
     }
 
     /// Returns the component from code that was kept, where it is what was kept.
-    fn kept(&self, digest: &Digest) -> Option<Component> {
-        let hash = self.hashes.get(digest, &self.key).ok().flatten()?;
+    async fn kept(&self, digest: &Digest) -> Option<Component> {
+        let hash = self.hashes.get(digest, &self.key).await.ok().flatten()?;
         let code = read_limited(fs::File::open(self.path(digest)).ok()?, CODE_BYTES_MAX).ok()?;
         if Digest::sha256(&code) != hash {
             tracing::warn!(path = %self.path(digest).display(), "kept machine code was changed; it is not used and compiled again");

@@ -1,7 +1,7 @@
 //! What the gateway keeps for one call of a guest, and the limits of that call.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -59,22 +59,10 @@ pub(crate) struct Reads {
     pub(crate) unsettled: bool,
 }
 
-impl Reads {
-    /// Notes that something is about to be read: entries of some types under a prefix, or anything there.
-    pub(super) fn note(&mut self, reader: &Reader, prefix: &str, types: Option<&[String]>) -> Result<(), RegistryError> {
-        let (prefix, types) = (prefix.to_owned(), types.map(<[String]>::to_vec));
-        if let Entry::Vacant(place) = self.revisions.entry(CataloguePart { prefix, types }) {
-            let revision = place.key().revision(reader)?;
-            place.insert(revision);
-        }
-        Ok(())
-    }
-}
-
 impl CataloguePart {
     /// Returns a number that moves whenever something changes there, as far as the reader may see it.
-    pub(crate) fn revision(&self, reader: &Reader) -> Result<u64, RegistryError> {
-        reader.revision(&self.prefix, self.types.as_deref())
+    pub(crate) async fn revision(&self, reader: &Reader) -> Result<u64, RegistryError> {
+        reader.revision(&self.prefix, self.types.as_deref()).await
     }
 
     /// Returns how much memory it takes, in bytes.
@@ -128,12 +116,25 @@ impl State {
 
     /// Waits on a thread of guests for something of the registry, no longer than the call may take.
     pub(super) fn wait<T>(&self, work: impl Future<Output = Result<T, RegistryError>>) -> Result<T, Fault> {
+        self.wait_for(work)?.map_err(|error| storage_fault(&error))
+    }
+
+    /// Waits in the same way for something that the registry may refuse.
+    pub(super) fn wait_for<T>(&self, work: impl Future<Output = T>) -> Result<T, Fault> {
         let end = tokio::time::Instant::from_std(self.clock.end);
         let done = self.runtime.block_on(async { tokio::time::timeout_at(end, work).await });
-        match done {
-            Ok(done) => done.map_err(|error| storage_fault(&error)),
-            Err(_) => Err(Fault::Time(self.clock.time_max)),
+        done.map_err(|_| Fault::Time(self.clock.time_max))
+    }
+
+    /// Notes that something is about to be read: entries of some types under a prefix, or anything there.
+    pub(super) fn note(&mut self, reader: &Reader, prefix: &str, types: Option<&[String]>) -> Result<(), Fault> {
+        let (prefix, types) = (prefix.to_owned(), types.map(<[String]>::to_vec));
+        let part = CataloguePart { prefix, types };
+        if !self.reads.revisions.contains_key(&part) {
+            let revision = self.wait(part.revision(reader))?;
+            self.reads.revisions.insert(part, revision);
         }
+        Ok(())
     }
 }
 

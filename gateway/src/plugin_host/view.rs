@@ -42,7 +42,7 @@ impl PluginHost {
         let mut arguments = vec![(String::new(), view.to_owned())];
         arguments.extend(options.iter().cloned());
         let key = Key::new(&plugin, Capability::Render, &[&artifact], arguments);
-        if let Some(Kept::View(rendered)) = self.kept(&key, &[&artifact], &reader) {
+        if let Some(Kept::View(rendered)) = self.kept(&key, &[&artifact], &reader).await {
             return Ok(rendered);
         }
         let view = view.to_owned();
@@ -71,7 +71,7 @@ impl PluginHost {
             });
         }
         let key = Key::new(&plugin, Capability::Compare, &[&before, &after], Vec::new());
-        if let Some(Kept::Differences(differences)) = self.kept(&key, &[&before, &after], &reader) {
+        if let Some(Kept::Differences(differences)) = self.kept(&key, &[&before, &after], &reader).await {
             return Ok(Arc::unwrap_or_clone(differences));
         }
         let differences = self.pure(&plugin, Capability::Compare, key, move |session| {
@@ -101,14 +101,15 @@ impl PluginHost {
     }
 
     /// Returns a result from before, where the repositories still hold all that it was made of.
-    fn kept(&self, key: &Key, artifacts: &[&Artifact], reader: &Reader) -> Option<Kept> {
+    async fn kept(&self, key: &Key, artifacts: &[&Artifact], reader: &Reader) -> Option<Kept> {
         let kept = self.results.get(key)?;
-        let whole = |artifact: &&Artifact| {
-            reader
-                .missing(&artifact.repository, &artifact.digest)
-                .is_ok_and(|missing| missing.is_empty())
-        };
-        artifacts.iter().all(whole).then_some(kept)
+        for artifact in artifacts {
+            let missing = reader.missing(&artifact.repository, &artifact.digest).await;
+            if !missing.is_ok_and(|missing| missing.is_empty()) {
+                return None;
+            }
+        }
+        Some(kept)
     }
 
     /// Calls a pure function, and keeps its result or its failure.

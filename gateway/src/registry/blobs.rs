@@ -21,7 +21,7 @@ impl Registry {
     /// [`RegistryError::BlobUnknown`] where the caller can see no such blob there, or its bytes are gone.
     pub async fn look_for_blob(&self, caller: &Caller, repository: &Repository, digest: &Digest) -> Result<Blob, RegistryError> {
         let look = async {
-            let blob = self.reader(caller.clone()).blob(repository, digest)?;
+            let blob = self.reader(caller.clone()).blob(repository, digest).await?;
             if let Some(location) = blob.location()
                 && !self.is_whole(digest, location, blob.size).await?
             {
@@ -47,7 +47,7 @@ impl Registry {
             Err(RegistryError::Storage(StorageError::Absent(location))) => location,
             other => return other,
         };
-        let again = self.reader(caller.clone()).blob(repository, &blob.digest)?;
+        let again = self.reader(caller.clone()).blob(repository, &blob.digest).await?;
         if again.location() != Some(&absent) {
             return again.stream(range).await;
         }
@@ -62,7 +62,7 @@ impl Registry {
             return Ok(true);
         }
         // It may have been pushed again meanwhile, and then lies elsewhere.
-        if self.metadata().leads_to(digest, location)? {
+        if self.metadata().leads_to(digest, location).await? {
             tracing::error!(%digest, %location, ?found, size, "the bytes of a blob are gone; whoever pushes it again heals it");
             self.mark(digest, location, false).await?;
         }
@@ -96,12 +96,12 @@ impl Registry {
         let scope = caller.scope(Action::Read);
         let from = match from {
             Some(from) => Vec::from_iter(scope.covers(from).then(|| from.clone())),
-            None => self.metadata().blob_repositories(scope, digest, MOUNT_SOURCES_MAX)?,
+            None => self.metadata().blob_repositories(scope, digest, MOUNT_SOURCES_MAX).await?,
         };
         if from.is_empty() {
             return Ok(false);
         }
-        match self.metadata().whole_blob(digest)? {
+        match self.metadata().whole_blob(digest).await? {
             Some(blob) if self.is_whole(digest, &blob.location, blob.size).await? => {}
             _ => return Ok(false),
         }

@@ -23,8 +23,8 @@ impl CodeHashes {
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn get(&self, component: &Digest, engine: &str) -> Result<Option<Digest>, RegistryError> {
-        Ok(self.0.code(component, engine)?)
+    pub async fn get(&self, component: &Digest, engine: &str) -> Result<Option<Digest>, RegistryError> {
+        Ok(self.0.code(component, engine).await?)
     }
 
     /// Remembers the hash of the code that was compiled from a component by an engine.

@@ -128,7 +128,7 @@ impl Registry {
     /// # Errors
     /// Fails where the metadata does.
     pub async fn begin_collection(&self) -> Result<u64, RegistryError> {
-        let written = self.metadata().leases_were_written()?;
+        let written = self.metadata().leases_were_written().await?;
         self.metadata().apply(Command::LeasesAreWritten(false)).await?;
         let lease = self.lease();
         Ok(if written { lease.now } else { lease.until })
@@ -167,7 +167,7 @@ impl Registry {
     async fn collect_links(&self, now: u64) -> Result<(), RegistryError> {
         let mut after = None;
         loop {
-            let page = self.metadata().ended_leases(now, after.as_ref(), LINKS_MAX)?;
+            let page = self.metadata().ended_leases(now, after.as_ref(), LINKS_MAX).await?;
             let Some((last, ..)) = page.last() else { return Ok(()) };
             after = Some(last.clone());
             let blobs = page.into_iter().map(|(_, repository, digest)| (repository, digest)).collect();
@@ -188,7 +188,7 @@ impl Registry {
     async fn remove_garbage(&self) -> Result<(), RegistryError> {
         let mut after: Option<Garbage> = None;
         loop {
-            let page = self.metadata().garbage(after.as_ref(), GARBAGE_MAX)?;
+            let page = self.metadata().garbage(after.as_ref(), GARBAGE_MAX).await?;
             let mut locations = Vec::new();
             for garbage in &page {
                 if self.storage().delete(&garbage.location).await? {
@@ -211,8 +211,8 @@ impl Registry {
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn collection_status(&self) -> Result<CollectionStatus, RegistryError> {
-        let (unnamed, unnamed_bytes) = self.metadata().unnamed_links(now_seconds())?;
+    pub async fn collection_status(&self) -> Result<CollectionStatus, RegistryError> {
+        let (unnamed, unnamed_bytes) = self.metadata().unnamed_links(now_seconds()).await?;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Ok(CollectionStatus {
             rounds: count(&self.collected.rounds),
@@ -221,7 +221,7 @@ impl Registry {
             bytes: count(&self.collected.bytes),
             unnamed,
             unnamed_bytes,
-            garbage: self.metadata().garbage_count()?,
+            garbage: self.metadata().garbage_count().await?,
         })
     }
 
@@ -229,8 +229,8 @@ impl Registry {
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn collection_metrics_text(&self) -> Result<String, RegistryError> {
-        let status = self.collection_status()?;
+    pub async fn collection_metrics_text(&self) -> Result<String, RegistryError> {
+        let status = self.collection_status().await?;
         let garbage = status.garbage;
         let age = garbage.oldest.map_or(0, |since| now_seconds().saturating_sub(since));
         let lines = [

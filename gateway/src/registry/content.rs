@@ -30,7 +30,7 @@ impl Registry {
     pub(super) async fn give_back(&self, stored: &Stored) {
         let Stored { digest, location, .. } = stored;
         let removed = async {
-            if !self.metadata().leads_to(digest, location)? {
+            if !self.metadata().leads_to(digest, location).await? {
                 self.storage().delete(location).await?;
             }
             Ok::<_, RegistryError>(())
@@ -85,7 +85,7 @@ impl Registry {
     /// and finds out whether the disk has spoilt it.
     async fn link_equal(&self, repository: &Repository, digest: &Digest, content: &[Bytes]) -> Result<bool, RegistryError> {
         let size = content.iter().map(|piece| piece.len() as u64).sum();
-        let Some(known) = self.metadata().whole_blob(digest)?.filter(|known| known.size == size) else {
+        let Some(known) = self.metadata().whole_blob(digest).await?.filter(|known| known.size == size) else {
             return Ok(false);
         };
         match self.storage().read_at(&known.location, 0..size).await {

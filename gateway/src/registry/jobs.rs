@@ -161,7 +161,7 @@ impl Registry {
     async fn attempt(&self, job: &Job, stop: &mut watch::Receiver<bool>) -> Result<(), JobError> {
         end::expect_begun_rarely(job)?;
         let reader = self.reader(Caller::system());
-        let artifact = match reader.open(&job.repository, &Reference::Digest(job.digest.clone())) {
+        let artifact = match reader.open(&job.repository, &Reference::Digest(job.digest.clone())).await {
             Err(RegistryError::ManifestUnknown(..)) => return Err(HookError::NoPlugin.into()),
             other => other?,
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Artifact, MissingReferences, Push, Reader, Registry, RegistryError, Remark, now_seconds, reader::Coming};
+use super::{Artifact, MissingReferences, Push, Reader, Registry, RegistryError, Remark, beside, now_seconds, reader::Coming};
 use crate::{
     auth::{Action, Caller},
     metadata::{Applied, Command, Edge, EdgeKind, Expected, Finding, MetadataError, Opinion, PutManifest, Refused},
@@ -98,18 +98,27 @@ impl Registry {
                 max: self.config.manifest_bytes_max,
             });
         }
-        let manifest = Manifest::parse(push.content_type.as_deref(), &push.bytes)?;
-        let (digest, tags) = self.addressed(push.reference, push.tags, &push.bytes)?;
+        let algorithm = match &push.reference {
+            Reference::Digest(expected) => expected.algorithm(),
+            Reference::Tag(_) => Algorithm::Sha256,
+        };
+        let (content_type, bytes) = (push.content_type, push.bytes.clone());
+        let read = move || {
+            let manifest = Manifest::parse(content_type.as_deref(), &bytes)?;
+            Ok::<_, RegistryError>((manifest, Digest::of(algorithm, &bytes)))
+        };
+        let (manifest, actual) = beside(push.bytes.len(), read).await?;
+        let (digest, tags) = self.addressed(push.reference, push.tags, actual)?;
         let edges = self.edges(&manifest);
         let reader = self.reader(caller.clone()).with(coming);
-        let own = expect_held(&reader, repository, &edges)?;
+        let own = expect_held(&reader, repository, &edges).await?;
         let artifact = Artifact {
             repository: repository.clone(),
             digest,
             manifest: Arc::new(manifest),
             bytes: push.bytes,
         };
-        let known = self.known(&artifact)?;
+        let known = self.known(&artifact).await?;
         let push = Push {
             artifact: artifact.clone(),
             tags: tags.clone(),
@@ -157,11 +166,10 @@ impl Registry {
         }
     }
 
-    /// Settles the digest and the tags of a push.
-    fn addressed(&self, reference: Reference, mut tags: Vec<Tag>, bytes: &[u8]) -> Result<(Digest, Vec<Tag>), RegistryError> {
+    /// Settles the digest and the tags of a push whose bytes have a digest.
+    fn addressed(&self, reference: Reference, mut tags: Vec<Tag>, actual: Digest) -> Result<(Digest, Vec<Tag>), RegistryError> {
         let digest = match reference {
             Reference::Digest(expected) => {
-                let actual = Digest::of(expected.algorithm(), bytes);
                 if actual != expected {
                     return Err(RegistryError::DigestMismatch { expected, actual });
                 }
@@ -169,7 +177,7 @@ impl Registry {
             }
             Reference::Tag(tag) => {
                 tags.insert(0, tag);
-                Digest::of(Algorithm::Sha256, bytes)
+                actual
             }
         };
         let mut seen = std::collections::HashSet::new();
@@ -199,8 +207,8 @@ impl Registry {
     }
 
     /// Returns what plugins said of the manifest when it was pushed to this repository before.
-    fn known(&self, artifact: &Artifact) -> Result<Vec<Opinion>, RegistryError> {
-        let Some(record) = self.metadata().artifact(&artifact.repository, &artifact.digest)? else {
+    async fn known(&self, artifact: &Artifact) -> Result<Vec<Opinion>, RegistryError> {
+        let Some(record) = self.metadata().artifact(&artifact.repository, &artifact.digest).await? else {
             return Ok(Vec::new());
         };
         // The media type belongs to what was judged: the same bytes may be pushed as something else.
@@ -221,11 +229,11 @@ impl Registry {
 
 /// Says which of the required references the repository does not hold, before a plugin spends time on the manifest. The metadata checks
 /// again when it stores. Returns what there is to remark on manifests whose size is given wrong.
-fn expect_held(reader: &Reader, repository: &Repository, edges: &[Edge]) -> Result<Vec<Finding>, RegistryError> {
+async fn expect_held(reader: &Reader, repository: &Repository, edges: &[Edge]) -> Result<Vec<Finding>, RegistryError> {
     let (mut missing, mut remarks) = (Vec::new(), Vec::new());
     let asked = edges.iter().filter(|edge| edge.required || edge.kind == EdgeKind::Manifest);
     let asked: Vec<_> = asked.collect();
-    let sizes = reader.held(repository, &asked)?;
+    let sizes = reader.held(repository, &asked).await?;
     for (edge, size) in asked.into_iter().zip(sizes) {
         match size {
             None if edge.required => missing.push(edge.digest.clone()),

@@ -133,7 +133,10 @@ impl Registry {
                     repository,
                     reference,
                     expected,
-                } => self.plan_removal(caller, owns, (repository, reference), expected, plan)?,
+                } => {
+                    self.plan_removal(caller, owns, (repository, reference), expected, plan)
+                        .await?;
+                }
             }
         }
         let commands = std::mem::take(&mut plan.commands);
@@ -199,7 +202,7 @@ impl Registry {
     }
 
     /// Plans to remove what a reference means now. Where it means something else when it is done, nothing is.
-    fn plan_removal(
+    async fn plan_removal(
         &self,
         caller: &Caller,
         owns: &impl Owns,
@@ -209,7 +212,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         self.authorise(caller, Action::Delete, &repository)?;
         let reader = self.reader(caller.clone());
-        let meant = reader.manifest_head(&repository, &reference)?.digest;
+        let meant = reader.manifest_head(&repository, &reference).await?.digest;
         if expected.is_some_and(|expected| expected != meant) {
             return Err(RegistryError::Unmet {
                 repository,
@@ -217,7 +220,7 @@ impl Registry {
                 meant: Some(meant),
             });
         }
-        let candidates = reader.artifact(&repository, &meant)?.candidates;
+        let candidates = reader.artifact(&repository, &meant).await?.candidates;
         let candidates: Vec<&str> = candidates.iter().map(String::as_str).collect();
         expect_owned(owns, &repository, &reference, &candidates)?;
         let delete = delete_command(&repository, &reference);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Artifact, RegistryError,
+    Artifact, RegistryError, beside,
     spool::{Spool, stream_of},
 };
 use crate::{
@@ -135,9 +135,9 @@ impl Reader {
     }
 
     /// Returns a blob that a repository holds, or is about to.
-    fn blob_record(&self, repository: &Repository, digest: &Digest) -> Result<Option<BlobRecord>, RegistryError> {
+    async fn blob_record(&self, repository: &Repository, digest: &Digest) -> Result<Option<BlobRecord>, RegistryError> {
         let coming = |coming: &Arc<Coming>| coming.blobs.get(&(repository.clone(), digest.clone())).cloned();
-        match self.metadata.blob(repository, digest)? {
+        match self.metadata.blob(repository, digest).await? {
             Some(record) => Ok(Some(record)),
             None => Ok(self.coming.as_ref().and_then(coming)),
         }
@@ -163,9 +163,9 @@ impl Reader {
     ///
     /// # Errors
     /// [`RegistryError::ManifestUnknown`] where the caller can see no such manifest.
-    pub fn manifest(&self, repository: &Repository, reference: &Reference) -> Result<ManifestRecord, RegistryError> {
+    pub async fn manifest(&self, repository: &Repository, reference: &Reference) -> Result<ManifestRecord, RegistryError> {
         let found = if self.may_read(repository) {
-            self.metadata.manifest(repository, reference)?
+            self.metadata.manifest(repository, reference).await?
         } else {
             None
         };
@@ -176,9 +176,9 @@ impl Reader {
     ///
     /// # Errors
     /// [`RegistryError::ManifestUnknown`] where the caller can see no such manifest.
-    pub fn manifest_head(&self, repository: &Repository, reference: &Reference) -> Result<ManifestHead, RegistryError> {
+    pub async fn manifest_head(&self, repository: &Repository, reference: &Reference) -> Result<ManifestHead, RegistryError> {
         let found = if self.may_read(repository) {
-            self.metadata.manifest_head(repository, reference)?
+            self.metadata.manifest_head(repository, reference).await?
         } else {
             None
         };
@@ -190,9 +190,10 @@ impl Reader {
     /// # Errors
     /// [`RegistryError::ManifestUnknown`] where the caller can see no such manifest, [`RegistryError::Unreadable`] where today's rules would
     /// refuse it: what a plugin says of it could be true of another reading than the one that a client takes.
-    pub fn open(&self, repository: &Repository, reference: &Reference) -> Result<Artifact, RegistryError> {
-        let record = self.manifest(repository, reference)?;
-        let manifest = Manifest::parse(Some(record.media_type.as_str()), &record.bytes);
+    pub async fn open(&self, repository: &Repository, reference: &Reference) -> Result<Artifact, RegistryError> {
+        let record = self.manifest(repository, reference).await?;
+        let (media_type, bytes) = (record.media_type.clone(), record.bytes.clone());
+        let manifest = beside(bytes.len(), move || Manifest::parse(Some(media_type.as_str()), &bytes)).await;
         let manifest = manifest.map_err(|error| RegistryError::Unreadable {
             repository: repository.clone(),
             digest: record.digest.clone(),
@@ -210,9 +211,9 @@ impl Reader {
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`] where the caller can see no such blob there.
-    pub fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Blob, RegistryError> {
+    pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Blob, RegistryError> {
         let found = if self.may_read(repository) {
-            self.blob_record(repository, digest)?
+            self.blob_record(repository, digest).await?
         } else {
             None
         };
@@ -226,9 +227,9 @@ impl Reader {
     ///
     /// # Errors
     /// [`RegistryError::ManifestUnknown`] where the caller can see no such manifest.
-    pub fn artifact(&self, repository: &Repository, digest: &Digest) -> Result<ArtifactRecord, RegistryError> {
+    pub async fn artifact(&self, repository: &Repository, digest: &Digest) -> Result<ArtifactRecord, RegistryError> {
         let found = if self.may_read(repository) {
-            self.metadata.artifact(repository, digest)?
+            self.metadata.artifact(repository, digest).await?
         } else {
             None
         };
@@ -239,9 +240,9 @@ impl Reader {
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn missing(&self, repository: &Repository, digest: &Digest) -> Result<Vec<Digest>, RegistryError> {
+    pub async fn missing(&self, repository: &Repository, digest: &Digest) -> Result<Vec<Digest>, RegistryError> {
         Ok(if self.may_read(repository) {
-            self.metadata.missing(repository, digest)?
+            self.metadata.missing(repository, digest).await?
         } else {
             Vec::new()
         })
@@ -251,19 +252,19 @@ impl Reader {
     ///
     /// # Errors
     /// [`RegistryError::RepositoryUnknown`] where the caller can see no such repository.
-    pub fn tags(&self, repository: &Repository, last: Option<&str>, n: usize) -> Result<Vec<Tag>, RegistryError> {
-        if !self.may_read(repository) || !self.metadata.repository_exists(repository)? {
+    pub async fn tags(&self, repository: &Repository, last: Option<&str>, n: usize) -> Result<Vec<Tag>, RegistryError> {
+        if !self.may_read(repository) || !self.metadata.repository_exists(repository).await? {
             return Err(RegistryError::RepositoryUnknown(repository.clone()));
         }
-        Ok(self.metadata.tags(repository, last, n)?)
+        Ok(self.metadata.tags(repository, last, n).await?)
     }
 
     /// Returns up to `n` repositories under a prefix that the caller may read, sorted bytewise, after `after`.
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn repositories(&self, prefix: &str, after: Option<&str>, n: usize) -> Result<Vec<Repository>, RegistryError> {
-        Ok(self.metadata.repositories(self.scope(), prefix, after, n)?)
+    pub async fn repositories(&self, prefix: &str, after: Option<&str>, n: usize) -> Result<Vec<Repository>, RegistryError> {
+        Ok(self.metadata.repositories(self.scope(), prefix, after, n).await?)
     }
 
     /// Returns up to `n` entries of artifacts under a prefix that the caller may read, of these types (a trailing `*` makes a pattern), sorted
@@ -271,7 +272,7 @@ impl Reader {
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn entries(
+    pub async fn entries(
         &self,
         prefix: &str,
         types: &[String],
@@ -279,7 +280,7 @@ impl Reader {
         n: usize,
     ) -> Result<(Vec<EntryItem>, Option<EntryCursor>), RegistryError> {
         let after = after.map(|(repository, digest)| (repository.as_str(), digest.as_str()));
-        let page = self.metadata.entries(self.scope(), prefix, types, after, n)?;
+        let page = self.metadata.entries(self.scope(), prefix, types, after, n).await?;
         Ok(with_cursor(page, n))
     }
 
@@ -287,7 +288,7 @@ impl Reader {
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn search(
+    pub async fn search(
         &self,
         query: &str,
         artifact_type: Option<&str>,
@@ -295,7 +296,7 @@ impl Reader {
         n: usize,
     ) -> Result<(Vec<EntryItem>, Option<EntryCursor>), RegistryError> {
         let after = after.map(|(repository, digest)| (repository.as_str(), digest.as_str()));
-        let page = self.metadata.search(self.scope(), query, artifact_type, after, n)?;
+        let page = self.metadata.search(self.scope(), query, artifact_type, after, n).await?;
         Ok(with_cursor(page, n))
     }
 
@@ -303,9 +304,9 @@ impl Reader {
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn parents(&self, repository: &Repository, digest: &Digest, n: usize) -> Result<Vec<Related>, RegistryError> {
+    pub async fn parents(&self, repository: &Repository, digest: &Digest, n: usize) -> Result<Vec<Related>, RegistryError> {
         Ok(if self.may_read(repository) {
-            self.metadata.parents(repository, digest, n)?
+            self.metadata.parents(repository, digest, n).await?
         } else {
             Vec::new()
         })
@@ -315,9 +316,9 @@ impl Reader {
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn scan_document(&self, repository: &Repository, digest: &Digest) -> Result<Option<Bytes>, RegistryError> {
+    pub async fn scan_document(&self, repository: &Repository, digest: &Digest) -> Result<Option<Bytes>, RegistryError> {
         Ok(if self.may_read(repository) {
-            self.metadata.sarif(repository, digest)?
+            self.metadata.sarif(repository, digest).await?
         } else {
             None
         })
@@ -328,13 +329,13 @@ impl Reader {
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn revision(&self, prefix: &str, types: Option<&[String]>) -> Result<u64, RegistryError> {
-        Ok(self.metadata.revision(self.scope(), prefix, types)?)
+    pub async fn revision(&self, prefix: &str, types: Option<&[String]>) -> Result<u64, RegistryError> {
+        Ok(self.metadata.revision(self.scope(), prefix, types).await?)
     }
 
     /// Returns the sizes of what a manifest names, in the order of the edges, where a repository holds it or is about to.
-    pub(super) fn held(&self, repository: &Repository, edges: &[&Edge]) -> Result<Vec<Option<u64>>, RegistryError> {
-        let mut sizes = self.metadata.held(repository, edges)?;
+    pub(super) async fn held(&self, repository: &Repository, edges: &[&Edge]) -> Result<Vec<Option<u64>>, RegistryError> {
+        let mut sizes = self.metadata.held(repository, edges).await?;
         if let Some(coming) = &self.coming {
             for (edge, size) in edges.iter().zip(&mut sizes) {
                 let of = (repository.clone(), edge.digest.clone());

@@ -2,12 +2,12 @@
 //!
 //! A page is bounded in items and in bytes, and so is what is read to make it: annotations and manifests have megabytes at times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Reader, RegistryError};
 use crate::{
-    metadata::{ManifestHead, ReferrerRecord},
-    oci::{Digest, Manifest, Reference, Repository, Tag, referrers_tag},
+    metadata::{ManifestHead, ManifestRecord, ReferrerRecord},
+    oci::{Digest, Manifest, Repository, Tag, referrers_tag},
 };
 
 /// The most bytes of types and annotations in one page, unless a single referrer has more. Clients read no more than 4 MiB of an index.
@@ -45,7 +45,7 @@ impl Reader {
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn referrers(
+    pub async fn referrers(
         &self,
         repository: &Repository,
         subject: &Digest,
@@ -60,8 +60,11 @@ impl Reader {
         if !self.may_read(repository) {
             return Ok(page);
         }
-        let (candidates, end) = self.candidates(repository, subject, artifact_type, after, n)?;
-        let (mut bytes, mut read) = (0, 0);
+        let (candidates, end) = self.candidates(repository, subject, artifact_type, after, n).await?;
+        let named_max = if artifact_type.is_none() { n } else { NAMED_MAX };
+        let heads = readable(&candidates, end.as_ref(), named_max);
+        let (mut bytes, mut left) = (0, heads.len());
+        let mut named = self.named(repository, heads).await?;
         for (digest, candidate) in candidates {
             if page.referrers.len() == n {
                 return Ok(page);
@@ -72,13 +75,10 @@ impl Reader {
             }
             let referrer = match candidate {
                 Candidate::Listed(referrer) => Some(referrer),
-                Candidate::Named(head) => {
-                    let size = head.size.max(READ_BYTES_MIN);
-                    if read > 0 && read + size > READ_BYTES_MAX {
-                        return Ok(page);
-                    }
-                    read += size;
-                    self.named(repository, head)?
+                Candidate::Named(_) if left == 0 => return Ok(page),
+                Candidate::Named(_) => {
+                    left -= 1;
+                    named.remove(&digest)
                 }
             };
             let wanted =
@@ -98,7 +98,7 @@ impl Reader {
     }
 
     /// Returns what may be listed behind a digest, and the digest up to which that is everything, where more follows.
-    fn candidates(
+    async fn candidates(
         &self,
         repository: &Repository,
         subject: &Digest,
@@ -109,7 +109,7 @@ impl Reader {
         let mut candidates = BTreeMap::new();
         let mut end = None;
         if let Ok(tag) = referrers_tag(subject).parse::<Tag>() {
-            let named = self.metadata().named_under(repository, &tag, after, NAMED_MAX)?;
+            let named = self.metadata().named_under(repository, &tag, after, NAMED_MAX).await?;
             end = named
                 .last()
                 .filter(|_| named.len() == NAMED_MAX)
@@ -121,7 +121,8 @@ impl Reader {
         }
         let (listed, more) = self
             .metadata()
-            .referrers(repository, subject, artifact_type, after, n, PAGE_BYTES_MAX)?;
+            .referrers(repository, subject, artifact_type, after, n, PAGE_BYTES_MAX)
+            .await?;
         if let Some(last) = listed.last().filter(|_| more) {
             end = Some(end.map_or_else(|| last.digest.clone(), |end| end.min(last.digest.clone())));
         }
@@ -132,23 +133,53 @@ impl Reader {
         Ok((candidates, end))
     }
 
-    /// Returns a manifest that an index names as a referrer. What was stored under laxer rules is listed as well.
-    fn named(&self, repository: &Repository, head: ManifestHead) -> Result<Option<ReferrerRecord>, RegistryError> {
-        let reference = Reference::Digest(head.digest.clone());
-        let Some(record) = self.metadata().manifest(repository, &reference)? else {
-            return Ok(None);
-        };
-        let manifest = Manifest::stored(&record.media_type, &record.bytes).ok();
-        let annotations = manifest.as_ref().map(|manifest| &manifest.annotations);
-        Ok(Some(ReferrerRecord {
-            digest: head.digest,
-            media_type: head.media_type,
-            size: head.size,
-            artifact_type: manifest.as_ref().and_then(Manifest::referrer_type).map(str::to_owned),
-            annotations: annotations.map_or_else(
-                || "{}".into(),
-                |annotations| serde_json::to_string(annotations).expect("a map of strings is JSON"),
-            ),
-        }))
+    /// Returns manifests that an index names as referrers. What was stored under laxer rules is listed as well.
+    async fn named(
+        &self,
+        repository: &Repository,
+        digests: Vec<Digest>,
+    ) -> Result<HashMap<Digest, ReferrerRecord>, RegistryError> {
+        if digests.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found = self.metadata().manifests(repository, digests, referrer).await?;
+        Ok(found
+            .into_iter()
+            .map(|referrer| (referrer.digest.clone(), referrer))
+            .collect())
+    }
+}
+
+/// Returns the manifests that a page reads for an index: the first `n` before an end, as far as they are not too many bytes.
+fn readable(candidates: &BTreeMap<Digest, Candidate>, end: Option<&Digest>, n: usize) -> Vec<Digest> {
+    let before = candidates
+        .iter()
+        .take_while(|(digest, _)| end.is_none_or(|end| *digest <= end));
+    let named = before.filter_map(|(digest, candidate)| match candidate {
+        Candidate::Named(head) => Some((digest, head.size.max(READ_BYTES_MIN))),
+        Candidate::Listed(_) => None,
+    });
+    let mut read = 0;
+    let fits = |(_, size): &(&Digest, u64)| {
+        let first = read == 0;
+        read += size;
+        first || read <= READ_BYTES_MAX
+    };
+    named.take(n).take_while(fits).map(|(digest, _)| digest.clone()).collect()
+}
+
+/// Returns what is listed of a manifest that an index names.
+fn referrer(record: ManifestRecord) -> ReferrerRecord {
+    let manifest = Manifest::stored(&record.media_type, &record.bytes).ok();
+    let annotations = manifest.as_ref().map(|manifest| &manifest.annotations);
+    ReferrerRecord {
+        artifact_type: manifest.as_ref().and_then(Manifest::referrer_type).map(str::to_owned),
+        annotations: annotations.map_or_else(
+            || "{}".into(),
+            |annotations| serde_json::to_string(annotations).expect("a map of strings is JSON"),
+        ),
+        size: record.bytes.len() as u64,
+        digest: record.digest,
+        media_type: record.media_type,
     }
 }

@@ -180,7 +180,7 @@ impl Registry {
         };
         let mut after: Option<Digest> = None;
         loop {
-            let page = self.metadata().blobs(after.as_ref(), PAGE)?;
+            let page = self.metadata().blobs(after.as_ref(), PAGE).await?;
             for blob in &page {
                 self.scrub_blob(blob, scrub, &mut report).await?;
                 progress(report.read);
@@ -205,7 +205,7 @@ impl Registry {
         report.read.blobs += 1;
         report.read.bytes += *size;
         // It may have been pushed again, or have gone, while it was read.
-        if fault.is_some() && !self.metadata().leads_to(digest, location)? {
+        if fault.is_some() && !self.metadata().leads_to(digest, location).await? {
             return Ok(());
         }
         let was_whole = *is_whole;
@@ -265,7 +265,7 @@ impl Registry {
                 size,
                 written,
             } = listed;
-            if written >= scrub.settled_before || self.metadata().is_location_known(&digest, &location)? {
+            if written >= scrub.settled_before || self.metadata().is_location_known(&digest, &location).await? {
                 continue;
             }
             report.strays += 1;

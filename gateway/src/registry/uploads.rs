@@ -49,7 +49,8 @@ impl Registry {
         let id = self
             .sessions
             .ids
-            .issue(self.metadata(), repository, algorithm, now_seconds())?;
+            .issue(self.metadata(), repository, algorithm, now_seconds())
+            .await?;
         Ok(UploadState { id, offset: 0 })
     }
 
@@ -69,7 +70,7 @@ impl Registry {
                     Found::Done(_) => return Err(unknown(id)),
                 }
             }
-            Err(RegistryError::UploadBusy(_)) => self.durable_offset(repository, id)?,
+            Err(RegistryError::UploadBusy(_)) => self.durable_offset(repository, id).await?,
             Err(error) => return Err(error),
         };
         Ok(UploadState {
@@ -79,14 +80,14 @@ impl Registry {
     }
 
     /// Returns how many bytes the row of a session speaks of that somebody else holds.
-    fn durable_offset(&self, repository: &Repository, id: &str) -> Result<u64, RegistryError> {
-        match self.metadata().upload(id)? {
+    async fn durable_offset(&self, repository: &Repository, id: &str) -> Result<u64, RegistryError> {
+        match self.metadata().upload(id).await? {
             Some(record) if record.repository != *repository => Err(unknown(id)),
             Some(record) => match record.progress {
                 UploadProgress::Done(_) => Err(unknown(id)),
                 _ => Ok(record.offset),
             },
-            None => match self.find_without_row(id, repository)? {
+            None => match self.find_without_row(id, repository).await? {
                 Found::Empty(_) => Ok(0),
                 _ => Err(unknown(id)),
             },

@@ -104,13 +104,20 @@ impl Kept {
     }
 
     /// Says whether nothing changed since, and the caller may still have every blob.
-    fn holds(&self, reader: &Reader) -> bool {
-        let unchanged = |(part, revision): (&CataloguePart, &u64)| part.revision(reader).is_ok_and(|now| now == *revision);
-        let readable = |part: &KeptPart| match part {
-            KeptPart::Bytes(_) => true,
-            KeptPart::Blob(repository, blob) => reader.blob(repository, &blob.digest).is_ok(),
-        };
-        self.revisions.iter().all(unchanged) && self.body.iter().all(readable)
+    async fn holds(&self, reader: &Reader) -> bool {
+        for (part, revision) in &self.revisions {
+            if !part.revision(reader).await.is_ok_and(|now| now == *revision) {
+                return false;
+            }
+        }
+        for part in &self.body {
+            if let KeptPart::Blob(repository, blob) = part
+                && reader.blob(repository, &blob.digest).await.is_err()
+            {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -145,8 +152,9 @@ impl Cache {
     }
 
     /// Returns an answer that still holds for whoever this reads for.
-    pub(super) fn get(&self, key: &Key, reader: &Reader) -> Option<Arc<Kept>> {
-        self.0.get(key).filter(|kept| kept.holds(reader))
+    pub(super) async fn get(&self, key: &Key, reader: &Reader) -> Option<Arc<Kept>> {
+        let kept = self.0.get(key)?;
+        kept.holds(reader).await.then_some(kept)
     }
 
     pub(super) fn keep(&self, key: Key, kept: Arc<Kept>) {

@@ -48,7 +48,7 @@ fn bytes(seed: usize, length: usize) -> Bytes {
 }
 
 async fn content(registry: &Registry, digest: &Digest) -> Bytes {
-    let blob = registry.reader(caller()).blob(&repository(), digest).unwrap();
+    let blob = registry.reader(caller()).blob(&repository(), digest).await.unwrap();
     let pieces: Vec<Bytes> = blob.stream(0..blob.size).await.unwrap().try_collect().await.unwrap();
     pieces.concat().into()
 }

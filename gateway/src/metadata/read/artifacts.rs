@@ -9,6 +9,7 @@ use crate::{
         columns::{head, json, limit, malformed, parsed, stamp, tags, unsigned},
         dialect::gathered,
         entry,
+        readers::Read,
     },
     oci::{Digest, Repository, Tag},
 };
@@ -66,40 +67,46 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn artifact(&self, repository: &Repository, digest: &Digest) -> Result<Option<ArtifactRecord>, MetadataError> {
-        let params = params![repository.as_str(), digest.as_str(), limit(TAGS_MAX)];
-        let Some(mut record) = self.readers().row(ARTIFACT, params, read_artifact)? else {
-            return Ok(None);
+    pub async fn artifact(&self, repository: &Repository, digest: &Digest) -> Result<Option<ArtifactRecord>, MetadataError> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        let work = move |read: &Read<'_>| {
+            let params = params![repository.as_str(), digest.as_str(), limit(TAGS_MAX)];
+            let Some(mut record) = read.row(ARTIFACT, params, read_artifact)? else {
+                return Ok(None);
+            };
+            if record.judged.is_some() {
+                let whose = [repository.as_str(), digest.as_str()];
+                record.opinions = read.rows(OPINIONS, whose, read_opinion)?;
+            }
+            Ok(Some(record))
         };
-        if record.judged.is_some() {
-            let whose = [repository.as_str(), digest.as_str()];
-            record.opinions = self.readers().rows(OPINIONS, whose, read_opinion)?;
-        }
-        Ok(Some(record))
+        self.readers().read(work).await
     }
 
     /// Returns what a manifest names and its repository does not hold now, in the manifest's order.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn missing(&self, repository: &Repository, digest: &Digest) -> Result<Vec<Digest>, MetadataError> {
-        self.readers()
-            .rows(MISSING, [repository.as_str(), digest.as_str()], |row| parsed(row, 0))
+    pub async fn missing(&self, repository: &Repository, digest: &Digest) -> Result<Vec<Digest>, MetadataError> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        let work = move |read: &Read<'_>| read.rows(MISSING, [repository.as_str(), digest.as_str()], |row| parsed(row, 0));
+        self.readers().read(work).await
     }
 
     /// Returns up to `n` indexes of the repository that name a manifest, in the order in which they were pushed.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn parents(&self, repository: &Repository, digest: &Digest, n: usize) -> Result<Vec<Related>, MetadataError> {
-        let params = params![repository.as_str(), digest.as_str(), limit(n)];
-        let read = |row: &Row<'_>| {
+    pub async fn parents(&self, repository: &Repository, digest: &Digest, n: usize) -> Result<Vec<Related>, MetadataError> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        let related = |row: &Row<'_>| {
             Ok(Related {
                 kind: "index",
                 head: head(row, 0)?,
             })
         };
-        self.readers().rows(PARENTS, params, read)
+        let work = move |read: &Read<'_>| read.rows(PARENTS, params![repository.as_str(), digest.as_str(), limit(n)], related);
+        self.readers().read(work).await
     }
 
     /// Returns up to `n` manifests that refer to a subject, sorted by digest, after a digest; only those of a type where one is given. The
@@ -107,7 +114,7 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn referrers(
+    pub async fn referrers(
         &self,
         repository: &Repository,
         subject: &Digest,
@@ -116,32 +123,27 @@ impl Metadata {
         n: usize,
         bytes_max: usize,
     ) -> Result<(Vec<ReferrerRecord>, bool), MetadataError> {
-        let after = after.map_or("", Digest::as_str);
-        let params = params![
-            repository.as_str(),
-            subject.as_str(),
-            artifact_type,
-            after,
-            limit(n.saturating_add(1))
-        ];
-        let (mut count, mut bytes, mut more) = (0, 0_usize, false);
-        let found = self.readers().rows_while(REFERRERS, params, |row| {
-            let texts = row.get_ref(3)?.as_str_or_null()?.map_or(0, str::len) + row.get_ref(4)?.as_str()?.len();
-            bytes = bytes.saturating_add(texts);
-            more = count == n || (count > 0 && bytes > bytes_max);
-            count += 1;
-            if more {
-                return Ok(None);
-            }
-            Ok(Some(ReferrerRecord {
-                digest: parsed(row, 0)?,
-                media_type: parsed(row, 1)?,
-                size: unsigned(row, 2)?,
-                artifact_type: row.get(3)?,
-                annotations: row.get(4)?,
-            }))
-        });
-        Ok((found?, more))
+        let (repository, subject, after) = (repository.clone(), subject.clone(), after.cloned());
+        let artifact_type = artifact_type.map(str::to_owned);
+        let work = move |read: &Read<'_>| {
+            let params = params![
+                repository.as_str(),
+                subject.as_str(),
+                artifact_type,
+                after.as_ref().map_or("", Digest::as_str),
+                limit(n.saturating_add(1))
+            ];
+            let (mut count, mut bytes, mut more) = (0, 0_usize, false);
+            let found = read.rows_while(REFERRERS, params, |row| {
+                let texts = row.get_ref(3)?.as_str_or_null()?.map_or(0, str::len) + row.get_ref(4)?.as_str()?.len();
+                bytes = bytes.saturating_add(texts);
+                more = count == n || (count > 0 && bytes > bytes_max);
+                count += 1;
+                if more { Ok(None) } else { read_referrer(row).map(Some) }
+            });
+            Ok((found?, more))
+        };
+        self.readers().read(work).await
     }
 
     /// Returns up to `n` of the manifests that the index under a tag names, sorted by digest, after a digest, each with its head where the
@@ -149,29 +151,45 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn named_under(
+    pub async fn named_under(
         &self,
         repository: &Repository,
         tag: &Tag,
         after: Option<&Digest>,
         n: usize,
     ) -> Result<Vec<(Digest, Option<ManifestHead>)>, MetadataError> {
-        let after = after.map_or("", Digest::as_str);
-        let params = params![repository.as_str(), tag.as_str(), after, limit(n)];
-        self.readers().rows(NAMED_UNDER, params, |row| {
-            let held = row.get::<_, Option<i64>>(3)?.is_some();
-            Ok((parsed(row, 0)?, held.then(|| head(row, 1)).transpose()?))
-        })
+        let (repository, tag, after) = (repository.clone(), tag.clone(), after.cloned());
+        let work = move |read: &Read<'_>| {
+            let after = after.as_ref().map_or("", Digest::as_str);
+            let params = params![repository.as_str(), tag.as_str(), after, limit(n)];
+            read.rows(NAMED_UNDER, params, |row| {
+                let held = row.get::<_, Option<i64>>(3)?.is_some();
+                Ok((parsed(row, 0)?, held.then(|| head(row, 1)).transpose()?))
+            })
+        };
+        self.readers().read(work).await
     }
 
     /// Returns the findings of the last scan as a SARIF document.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn sarif(&self, repository: &Repository, digest: &Digest) -> Result<Option<Bytes>, MetadataError> {
-        let read = |row: &Row<'_>| Ok(Bytes::copy_from_slice(row.get_ref(0)?.as_blob()?));
-        self.readers().row(SARIF, [repository.as_str(), digest.as_str()], read)
+    pub async fn sarif(&self, repository: &Repository, digest: &Digest) -> Result<Option<Bytes>, MetadataError> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        let document = |row: &Row<'_>| Ok(Bytes::copy_from_slice(row.get_ref(0)?.as_blob()?));
+        let work = move |read: &Read<'_>| read.row(SARIF, [repository.as_str(), digest.as_str()], document);
+        self.readers().read(work).await
     }
+}
+
+fn read_referrer(row: &Row<'_>) -> rusqlite::Result<ReferrerRecord> {
+    Ok(ReferrerRecord {
+        digest: parsed(row, 0)?,
+        media_type: parsed(row, 1)?,
+        size: unsigned(row, 2)?,
+        artifact_type: row.get(3)?,
+        annotations: row.get(4)?,
+    })
 }
 
 fn read_opinion(row: &Row<'_>) -> rusqlite::Result<Opinion> {

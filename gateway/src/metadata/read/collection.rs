@@ -7,7 +7,7 @@ use crate::{
         BlobRecord, BlobRow, Garbage, GarbageCount, LeaseCursor, Metadata, MetadataError,
         columns::{limit, parsed, signed, unsigned},
         dialect::by_index,
-        readers::Readers,
+        readers::Read,
     },
     oci::{Digest, Location, Repository},
 };
@@ -53,126 +53,135 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn ended_leases(
+    pub async fn ended_leases(
         &self,
         now: u64,
         after: Option<&LeaseCursor>,
         n: usize,
     ) -> Result<Vec<(LeaseCursor, Repository, Digest)>, MetadataError> {
-        let (until, digest, repository) = after.map_or((-1, "", 0), |(until, digest, repository)| {
-            (*until, digest.as_str(), *repository)
-        });
-        let read = |row: &Row<'_>| {
+        let (until, digest, repository) = after.cloned().unwrap_or((-1, String::new(), 0));
+        let link = |row: &Row<'_>| {
             let digest: String = row.get(3)?;
             Ok(((row.get(0)?, digest, row.get(1)?), parsed(row, 2)?, parsed(row, 3)?))
         };
-        self.readers()
-            .rows(DUE, params![signed(now), until, digest, repository, limit(n)], read)
+        let work = move |read: &Read<'_>| {
+            let params = params![signed(now), until, digest, repository, limit(n)];
+            read.rows(DUE, params, link)
+        };
+        self.readers().read(work).await
     }
 
     /// Returns how many links nothing names whose lease ended by a time, and how many bytes their blobs have: what a collection would hide.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn unnamed_links(&self, now: u64) -> Result<(u64, u64), MetadataError> {
-        unnamed_links(self.readers(), now)
+    pub async fn unnamed_links(&self, now: u64) -> Result<(u64, u64), MetadataError> {
+        self.readers().read(move |read| unnamed_links(read, now)).await
     }
 
     /// Returns up to `n` pieces of garbage, the oldest first, behind one of them.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn garbage(&self, after: Option<&Garbage>, n: usize) -> Result<Vec<Garbage>, MetadataError> {
-        let (since, location) = after.map_or((-1, ""), |after| (signed(after.since), after.location.as_str()));
-        let read = |row: &Row<'_>| {
+    pub async fn garbage(&self, after: Option<&Garbage>, n: usize) -> Result<Vec<Garbage>, MetadataError> {
+        let (since, location) = after.map_or((-1, String::new()), |after| (signed(after.since), after.location.to_string()));
+        let garbage = |row: &Row<'_>| {
             Ok(Garbage {
                 since: unsigned(row, 0)?,
                 location: parsed(row, 1)?,
                 size: unsigned(row, 2)?,
             })
         };
-        self.readers().rows(GARBAGE, params![since, location, limit(n)], read)
+        let work = move |read: &Read<'_>| read.rows(GARBAGE, params![since, location, limit(n)], garbage);
+        self.readers().read(work).await
     }
 
     /// Counts the garbage.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn garbage_count(&self) -> Result<GarbageCount, MetadataError> {
-        garbage_count(self.readers())
+    pub async fn garbage_count(&self) -> Result<GarbageCount, MetadataError> {
+        self.readers().read(garbage_count).await
     }
 
     /// Says whether all leases were written when the gateway stopped.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn leases_were_written(&self) -> Result<bool, MetadataError> {
-        Ok(self.readers().row(WRITTEN, [], |row| row.get(0))?.unwrap_or(false))
+    pub async fn leases_were_written(&self) -> Result<bool, MetadataError> {
+        let written = self.readers().look_up(|read| read.row(WRITTEN, [], |row| row.get(0))).await;
+        Ok(written?.unwrap_or(false))
     }
 
     /// Says whether a digest leads to a location.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn leads_to(&self, digest: &Digest, location: &Location) -> Result<bool, MetadataError> {
-        leads_to(self.readers(), digest, location)
+    pub async fn leads_to(&self, digest: &Digest, location: &Location) -> Result<bool, MetadataError> {
+        let (digest, location) = (digest.clone(), location.clone());
+        self.readers().look_up(move |read| leads_to(read, &digest, &location)).await
     }
 
     /// Returns a blob that any repository sees and that is not known to be spoilt.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn whole_blob(&self, digest: &Digest) -> Result<Option<BlobRecord>, MetadataError> {
-        let read = |row: &Row<'_>| {
+    pub async fn whole_blob(&self, digest: &Digest) -> Result<Option<BlobRecord>, MetadataError> {
+        let blob = |row: &Row<'_>| {
             Ok(BlobRecord {
                 size: unsigned(row, 0)?,
                 location: parsed(row, 1)?,
             })
         };
-        self.readers().row(WHOLE, [digest.as_str()], read)
+        let digest = digest.clone();
+        self.readers()
+            .look_up(move |read| read.row(WHOLE, [digest.as_str()], blob))
+            .await
     }
 
     /// Returns up to `n` blobs, sorted by digest, behind one of them.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn blobs(&self, after: Option<&Digest>, n: usize) -> Result<Vec<BlobRow>, MetadataError> {
-        blobs(self.readers(), after, n)
+    pub async fn blobs(&self, after: Option<&Digest>, n: usize) -> Result<Vec<BlobRow>, MetadataError> {
+        let after = after.cloned();
+        self.readers().read(move |read| blobs(read, after.as_ref(), n)).await
     }
 
     /// Says whether anything knows of content: a blob lies there, it is garbage, or an upload is becoming content of its digest.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn is_location_known(&self, digest: &Digest, location: &Location) -> Result<bool, MetadataError> {
-        let known = self.readers().row(KNOWN, [digest.as_str(), location.as_str()], |_| Ok(()))?;
-        Ok(known.is_some())
+    pub async fn is_location_known(&self, digest: &Digest, location: &Location) -> Result<bool, MetadataError> {
+        let (digest, location) = (digest.clone(), location.clone());
+        let work = move |read: &Read<'_>| Ok(read.row(KNOWN, [digest.as_str(), location.as_str()], |_| Ok(()))?.is_some());
+        self.readers().look_up(work).await
     }
 }
 
-pub(in crate::metadata) fn unnamed_links(readers: &Readers, now: u64) -> Result<(u64, u64), MetadataError> {
-    let counted = readers.row(UNNAMED, [signed(now)], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?;
+pub(in crate::metadata) fn unnamed_links(read: &Read<'_>, now: u64) -> Result<(u64, u64), MetadataError> {
+    let counted = read.row(UNNAMED, [signed(now)], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?;
     Ok(counted.unwrap_or_default())
 }
 
-pub(in crate::metadata) fn garbage_count(readers: &Readers) -> Result<GarbageCount, MetadataError> {
-    let read = |row: &Row<'_>| {
+pub(in crate::metadata) fn garbage_count(read: &Read<'_>) -> Result<GarbageCount, MetadataError> {
+    let made = |row: &Row<'_>| {
         Ok(GarbageCount {
             count: unsigned(row, 0)?,
             bytes: unsigned(row, 1)?,
             oldest: Some(unsigned(row, 2)?).filter(|since| *since > 0),
         })
     };
-    Ok(readers.row(GARBAGE_COUNT, [], read)?.unwrap_or_default())
+    Ok(read.row(GARBAGE_COUNT, [], made)?.unwrap_or_default())
 }
 
-pub(in crate::metadata) fn leads_to(readers: &Readers, digest: &Digest, location: &Location) -> Result<bool, MetadataError> {
-    let found = readers.row(LED_TO, [digest.as_str(), location.as_str()], |_| Ok(()))?;
+pub(in crate::metadata) fn leads_to(read: &Read<'_>, digest: &Digest, location: &Location) -> Result<bool, MetadataError> {
+    let found = read.row(LED_TO, [digest.as_str(), location.as_str()], |_| Ok(()))?;
     Ok(found.is_some())
 }
 
-pub(in crate::metadata) fn blobs(readers: &Readers, after: Option<&Digest>, n: usize) -> Result<Vec<BlobRow>, MetadataError> {
-    let read = |row: &Row<'_>| {
+pub(in crate::metadata) fn blobs(read: &Read<'_>, after: Option<&Digest>, n: usize) -> Result<Vec<BlobRow>, MetadataError> {
+    let made = |row: &Row<'_>| {
         Ok(BlobRow {
             digest: parsed(row, 0)?,
             location: parsed(row, 1)?,
@@ -180,5 +189,5 @@ pub(in crate::metadata) fn blobs(readers: &Readers, after: Option<&Digest>, n: u
             is_whole: row.get::<_, i64>(3)? == 0,
         })
     };
-    readers.rows(BLOBS, params![after.map_or("", Digest::as_str), limit(n)], read)
+    read.rows(BLOBS, params![after.map_or("", Digest::as_str), limit(n)], made)
 }

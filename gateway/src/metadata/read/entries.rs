@@ -9,6 +9,7 @@ use crate::{
         columns::{limit, parsed, tags},
         dialect::{by_index, gathered, listed, number, words_artifact, words_match},
         entry::{Query, scoped},
+        readers::Read,
     },
     oci::Scope,
 };
@@ -62,7 +63,7 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn entries(
+    pub async fn entries(
         &self,
         scope: &Scope,
         prefix: &str,
@@ -70,8 +71,9 @@ impl Metadata {
         after: Option<(&str, &str)>,
         n: usize,
     ) -> Result<Vec<EntryItem>, MetadataError> {
-        let types = self.types_of(types)?;
-        self.entries_of(scope, prefix, &list(&types), after, n)
+        let (types, page) = (types.to_vec(), Page::new(scope, prefix, after, n));
+        let work = move |read: &Read<'_>| page.entries(read, &list(&types_of(read, &types)?));
+        self.readers().read(work).await
     }
 
     /// Returns up to `n` entries of a scope in which every word of a query begins a word of title, summary, keywords or repository, of a type
@@ -79,7 +81,7 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn search(
+    pub async fn search(
         &self,
         scope: &Scope,
         query: &str,
@@ -87,32 +89,58 @@ impl Metadata {
         after: Option<(&str, &str)>,
         n: usize,
     ) -> Result<Vec<EntryItem>, MetadataError> {
-        let types = list(&self.type_ids(|name| artifact_type.is_none_or(|claim| claims(claim, name)))?);
         let words = match Query::parse(query) {
-            Query::Everything => return self.entries_of(scope, "", &types, after, n),
+            Query::Everything => None,
             Query::Nothing => return Ok(Vec::new()),
-            Query::Words(words) => words,
+            Query::Words(words) => match scoped(&words, scope) {
+                Some(words) => Some(words),
+                None => return Ok(Vec::new()),
+            },
         };
-        let Some(words) = scoped(&words, scope) else {
-            return Ok(Vec::new());
+        let (artifact_type, page) = (artifact_type.map(str::to_owned), Page::new(scope, "", after, n));
+        let work = move |read: &Read<'_>| {
+            let wanted = |name: &str| artifact_type.as_ref().is_none_or(|claim| claims(claim, name));
+            let types = list(&type_ids(read, wanted)?);
+            match words {
+                None => page.entries(read, &types),
+                Some(words) => page.found(read, &words, &types),
+            }
         };
+        self.readers().read(work).await
+    }
+}
+
+/// A page of entries.
+struct Page {
+    scope: Scope,
+    prefix: String,
+    /// Behind which repository and digest it begins.
+    after: (String, String),
+    n: usize,
+}
+
+impl Page {
+    fn new(scope: &Scope, prefix: &str, after: Option<(&str, &str)>, n: usize) -> Self {
         let (repository, digest) = after.unwrap_or_default();
-        let params = params![repository, digest, words, types, limit(n), limit(TAGS_MAX)];
-        self.readers().rows(FOUND, params, read_item)
+        Self {
+            scope: scope.clone(),
+            prefix: prefix.to_owned(),
+            after: (repository.to_owned(), digest.to_owned()),
+            n,
+        }
     }
 
-    fn entries_of(
-        &self,
-        scope: &Scope,
-        prefix: &str,
-        types: &str,
-        after: Option<(&str, &str)>,
-        n: usize,
-    ) -> Result<Vec<EntryItem>, MetadataError> {
-        let after = after.unwrap_or_default();
+    fn found(&self, read: &Read<'_>, words: &str, types: &str) -> Result<Vec<EntryItem>, MetadataError> {
+        let (repository, digest) = &self.after;
+        let params = params![repository, digest, words, types, limit(self.n), limit(TAGS_MAX)];
+        read.rows(FOUND, params, read_item)
+    }
+
+    fn entries(&self, read: &Read<'_>, types: &str) -> Result<Vec<EntryItem>, MetadataError> {
+        let after = (self.after.0.as_str(), self.after.1.as_str());
         let mut found = Vec::new();
-        for (first, end) in ranges(prefix, scope, None) {
-            let rest = n.saturating_sub(found.len());
+        for (first, end) in ranges(&self.prefix, &self.scope, None) {
+            let rest = self.n.saturating_sub(found.len());
             if rest == 0 {
                 break;
             }
@@ -121,23 +149,23 @@ impl Metadata {
             }
             let (repository, digest) = after.max((first.as_str(), ""));
             let params = params![repository, digest, end, types, limit(rest), limit(TAGS_MAX)];
-            found.extend(self.readers().rows(ENTRIES, params, read_item)?);
+            found.extend(read.rows(ENTRIES, params, read_item)?);
         }
         Ok(found)
     }
+}
 
-    /// Returns the rows of these types (a trailing `*` makes a pattern).
-    pub(super) fn types_of(&self, claimed: &[String]) -> Result<Vec<i64>, MetadataError> {
-        self.type_ids(|name| claimed.iter().any(|claim| claims(claim, name)))
-    }
+/// Returns the rows of these types (a trailing `*` makes a pattern).
+pub(super) fn types_of(read: &Read<'_>, claimed: &[String]) -> Result<Vec<i64>, MetadataError> {
+    type_ids(read, |name| claimed.iter().any(|claim| claims(claim, name)))
+}
 
-    /// Returns the rows of the types with a property.
-    fn type_ids(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<i64>, MetadataError> {
-        let all = self.readers().rows(TYPES, [], |row| {
-            Ok((row.get::<_, i64>(0)?, wanted(row.get_ref(1)?.as_str()?)))
-        })?;
-        Ok(all.into_iter().filter(|(_, wanted)| *wanted).map(|(id, _)| id).collect())
-    }
+/// Returns the rows of the types with a property.
+fn type_ids(read: &Read<'_>, wanted: impl Fn(&str) -> bool) -> Result<Vec<i64>, MetadataError> {
+    let all = read.rows(TYPES, [], |row| {
+        Ok((row.get::<_, i64>(0)?, wanted(row.get_ref(1)?.as_str()?)))
+    })?;
+    Ok(all.into_iter().filter(|(_, wanted)| *wanted).map(|(id, _)| id).collect())
 }
 
 /// Writes the rows of types as a JSON array.

@@ -7,6 +7,7 @@ use crate::{
     metadata::{
         Metadata, MetadataError,
         columns::{limit, parsed},
+        readers::Read,
     },
     oci::{Digest, Repository, Scope, Tag},
 };
@@ -29,40 +30,46 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn repository_exists(&self, repository: &Repository) -> Result<bool, MetadataError> {
-        Ok(self.readers().row(EXISTS, [repository.as_str()], |_| Ok(()))?.is_some())
+    pub async fn repository_exists(&self, repository: &Repository) -> Result<bool, MetadataError> {
+        let repository = repository.clone();
+        let work = move |read: &Read<'_>| Ok(read.row(EXISTS, [repository.as_str()], |_| Ok(()))?.is_some());
+        self.readers().look_up(work).await
     }
 
     /// Returns up to `n` tags of a repository after `last`.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn tags(&self, repository: &Repository, last: Option<&str>, n: usize) -> Result<Vec<Tag>, MetadataError> {
-        let params = params![repository.as_str(), last.unwrap_or_default(), limit(n)];
-        self.readers().rows(TAGS, params, |row| parsed(row, 0))
+    pub async fn tags(&self, repository: &Repository, last: Option<&str>, n: usize) -> Result<Vec<Tag>, MetadataError> {
+        let (repository, last) = (repository.clone(), last.unwrap_or_default().to_owned());
+        let work = move |read: &Read<'_>| read.rows(TAGS, params![repository.as_str(), last, limit(n)], |row| parsed(row, 0));
+        self.readers().read(work).await
     }
 
     /// Returns up to `n` repositories under a prefix of whole segments and inside of a scope, after `after`.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn repositories(
+    pub async fn repositories(
         &self,
         scope: &Scope,
         prefix: &str,
         after: Option<&str>,
         n: usize,
     ) -> Result<Vec<Repository>, MetadataError> {
-        let mut found = Vec::new();
-        for (first, end) in ranges(prefix, scope, after) {
-            let rest = n.saturating_sub(found.len());
-            if rest == 0 {
-                break;
+        let ranges = ranges(prefix, scope, after);
+        let work = move |read: &Read<'_>| {
+            let mut found = Vec::new();
+            for (first, end) in ranges {
+                let rest = n.saturating_sub(found.len());
+                if rest == 0 {
+                    break;
+                }
+                found.extend(read.rows(REPOSITORIES, params![first, end, limit(rest)], |row| parsed(row, 0))?);
             }
-            let params = params![first, end, limit(rest)];
-            found.extend(self.readers().rows(REPOSITORIES, params, |row| parsed(row, 0))?);
-        }
-        Ok(found)
+            Ok(found)
+        };
+        self.readers().read(work).await
     }
 
     /// Returns up to `n` repositories of a scope that see a blob. Of a blob that more than 10 000 repositories see, the first 10 000 are
@@ -70,9 +77,12 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn blob_repositories(&self, scope: &Scope, digest: &Digest, n: usize) -> Result<Vec<Repository>, MetadataError> {
-        let params = params![digest.as_str(), limit(LINKS_MAX)];
-        let inside = |row: &Row<'_>| Ok(Some(parsed(row, 0)?).filter(|repository| scope.covers(repository)));
-        self.readers().some(BLOB_REPOSITORIES, params, n, inside)
+    pub async fn blob_repositories(&self, scope: &Scope, digest: &Digest, n: usize) -> Result<Vec<Repository>, MetadataError> {
+        let (scope, digest) = (scope.clone(), digest.clone());
+        let work = move |read: &Read<'_>| {
+            let inside = |row: &Row<'_>| Ok(Some(parsed(row, 0)?).filter(|repository| scope.covers(repository)));
+            read.some(BLOB_REPOSITORIES, params![digest.as_str(), limit(LINKS_MAX)], n, inside)
+        };
+        self.readers().read(work).await
     }
 }

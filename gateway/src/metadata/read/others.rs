@@ -1,7 +1,7 @@
 //! Hashes of machine code.
 
 use crate::{
-    metadata::{Metadata, MetadataError, columns::parsed},
+    metadata::{Metadata, MetadataError, columns::parsed, readers::Read},
     oci::Digest,
 };
 
@@ -15,7 +15,9 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn code(&self, component: &Digest, engine: &str) -> Result<Option<Digest>, MetadataError> {
-        self.readers().row(CODE, [component.as_str(), engine], |row| parsed(row, 0))
+    pub async fn code(&self, component: &Digest, engine: &str) -> Result<Option<Digest>, MetadataError> {
+        let (component, engine) = (component.clone(), engine.to_owned());
+        let work = move |read: &Read<'_>| read.row(CODE, [component.as_str(), engine.as_str()], |row| parsed(row, 0));
+        self.readers().look_up(work).await
     }
 }

@@ -8,12 +8,13 @@
 
 use rusqlite::Row;
 
-use super::ranges::ranges;
+use super::{entries::types_of, ranges::ranges};
 use crate::{
     metadata::{
         Metadata, MetadataError,
         apply::ALL_TYPES,
         dialect::{listed, number, text},
+        readers::Read,
         recent::Of,
     },
     oci::Scope,
@@ -41,28 +42,32 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn revision(&self, scope: &Scope, prefix: &str, types: Option<&[String]>) -> Result<u64, MetadataError> {
+    pub async fn revision(&self, scope: &Scope, prefix: &str, types: Option<&[String]>) -> Result<u64, MetadataError> {
         let of = Of {
             scope: scope.clone(),
             prefix: prefix.to_owned(),
             types: types.map(<[String]>::to_vec),
         };
-        self.recent().revision(of, |of| self.add_up(of))
+        self.recent().revision(of, |of| self.add_up(of)).await
     }
 
     /// Returns a revision as the database has it.
-    pub(in crate::metadata) fn add_up(&self, of: &Of) -> Result<u64, MetadataError> {
-        let types = match &of.types {
-            None => vec![ALL_TYPES],
-            Some(types) => self.types_of(types)?,
-        };
-        let ranges = ranges(&of.prefix, &of.scope, None);
-        let parts: Vec<_> = types
-            .iter()
-            .flat_map(|kind| ranges.iter().map(move |(first, end)| (kind, first, end)))
-            .collect();
-        let parts = serde_json::to_string(&parts).expect("a list of numbers and strings is JSON");
-        let read = |row: &Row<'_>| Ok(row.get::<_, i64>(0)?.cast_unsigned());
-        Ok(self.readers().row(REVISION, [parts], read)?.unwrap_or_default())
+    pub(in crate::metadata) async fn add_up(&self, of: Of) -> Result<u64, MetadataError> {
+        self.readers().read(move |read| sum(read, &of)).await
     }
+}
+
+fn sum(read: &Read<'_>, of: &Of) -> Result<u64, MetadataError> {
+    let types = match &of.types {
+        None => vec![ALL_TYPES],
+        Some(types) => types_of(read, types)?,
+    };
+    let ranges = ranges(&of.prefix, &of.scope, None);
+    let parts: Vec<_> = types
+        .iter()
+        .flat_map(|kind| ranges.iter().map(move |(first, end)| (kind, first, end)))
+        .collect();
+    let parts = serde_json::to_string(&parts).expect("a list of numbers and strings is JSON");
+    let number = |row: &Row<'_>| Ok(row.get::<_, i64>(0)?.cast_unsigned());
+    Ok(read.row(REVISION, [parts], number)?.unwrap_or_default())
 }

@@ -6,6 +6,7 @@ use crate::metadata::{
     Metadata, MetadataError, UnfinishedUpload, UnfinishedUploads, UploadRecord,
     columns::{limit, parsed, read_upload_state, signed, unsigned},
     dialect::by_index,
+    readers::Read,
 };
 
 const KEY: &str = "SELECT key FROM upload_key WHERE id = 1";
@@ -58,25 +59,28 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn upload_key(&self) -> Result<Vec<u8>, MetadataError> {
-        Ok(self.readers().row(KEY, [], |row| row.get(0))?.unwrap_or_default())
+    pub async fn upload_key(&self) -> Result<Vec<u8>, MetadataError> {
+        let found = self.readers().look_up(|read| read.row(KEY, [], |row| row.get(0))).await;
+        Ok(found?.unwrap_or_default())
     }
 
     /// Returns an upload session that has a row.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn upload(&self, id: &str) -> Result<Option<UploadRecord>, MetadataError> {
-        self.readers().row(UPLOAD, [id], read_upload)
+    pub async fn upload(&self, id: &str) -> Result<Option<UploadRecord>, MetadataError> {
+        let id = id.to_owned();
+        self.readers().look_up(move |read| read.row(UPLOAD, [id], read_upload)).await
     }
 
     /// Returns up to `n` sessions that are becoming content and their repositories, from behind a session on.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn completing_uploads(&self, after: &str, n: usize) -> Result<Vec<(String, String)>, MetadataError> {
-        self.readers()
-            .rows(COMPLETING, params![after, limit(n)], |row| Ok((row.get(0)?, row.get(1)?)))
+    pub async fn completing_uploads(&self, after: &str, n: usize) -> Result<Vec<(String, String)>, MetadataError> {
+        let after = after.to_owned();
+        let work = move |read: &Read<'_>| read.rows(COMPLETING, params![after, limit(n)], |row| Ok((row.get(0)?, row.get(1)?)));
+        self.readers().read(work).await
     }
 
     /// Returns up to `n` sessions that have not ended and were last written to before a time, in seconds since 1970, the oldest first,
@@ -84,36 +88,40 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn idle_uploads(
+    pub async fn idle_uploads(
         &self,
         before: u64,
         after: Option<&UnfinishedUpload>,
         n: usize,
     ) -> Result<Vec<UnfinishedUpload>, MetadataError> {
-        let (used, id) = after.map_or((-1, ""), |after| (signed(after.used), after.id.as_str()));
-        self.readers()
-            .rows(IDLE, params![signed(before), used, id, limit(n)], read_unfinished)
+        let (used, id) = after.map_or((-1, String::new()), |after| (signed(after.used), after.id.clone()));
+        let work = move |read: &Read<'_>| read.rows(IDLE, params![signed(before), used, id, limit(n)], read_unfinished);
+        self.readers().read(work).await
     }
 
     /// Returns a session that has not ended.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn unfinished_upload(&self, id: &str) -> Result<Option<UnfinishedUpload>, MetadataError> {
-        self.readers().row(ONE_UNFINISHED, [id], read_unfinished)
+    pub async fn unfinished_upload(&self, id: &str) -> Result<Option<UnfinishedUpload>, MetadataError> {
+        let id = id.to_owned();
+        self.readers()
+            .look_up(move |read| read.row(ONE_UNFINISHED, [id], read_unfinished))
+            .await
     }
 
     /// Returns how many sessions have not ended, counting no further than `n`.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn unfinished_uploads(&self, n: usize) -> Result<UnfinishedUploads, MetadataError> {
-        let counted = self.readers().row(UNFINISHED, [limit(n)], |row| {
+    pub async fn unfinished_uploads(&self, n: usize) -> Result<UnfinishedUploads, MetadataError> {
+        let count = |row: &Row<'_>| {
             Ok(UnfinishedUploads {
                 count: usize::try_from(unsigned(row, 0)?).unwrap_or(usize::MAX),
                 oldest: unsigned(row, 1)?,
             })
-        });
+        };
+        let counted = self.readers().read(move |read| read.row(UNFINISHED, [limit(n)], count)).await;
         Ok(counted?.unwrap_or(UnfinishedUploads { count: 0, oldest: 0 }))
     }
 
@@ -122,23 +130,30 @@ impl Metadata {
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn uploads_beyond_share(&self, peer: &str, n: usize) -> Result<Vec<UnfinishedUpload>, MetadataError> {
-        let held: i64 = self.readers().row(HELD, [peer], |row| row.get(0))?.unwrap_or(0);
-        let peers = self
-            .readers()
-            .rows(PEERS, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
-        match peers.into_iter().max_by_key(|(_, held)| *held) {
-            Some((holder, most)) if most > held + 1 => self.readers().rows(OF_PEER, params![holder, limit(n)], read_unfinished),
-            _ => Ok(Vec::new()),
-        }
+    pub async fn uploads_beyond_share(&self, peer: &str, n: usize) -> Result<Vec<UnfinishedUpload>, MetadataError> {
+        let peer = peer.to_owned();
+        let work = move |read: &Read<'_>| {
+            let held: i64 = read.row(HELD, [peer], |row| row.get(0))?.unwrap_or(0);
+            let peers = read.rows(PEERS, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+            match peers.into_iter().max_by_key(|(_, held)| *held) {
+                Some((holder, most)) if most > held + 1 => read.rows(OF_PEER, params![holder, limit(n)], read_unfinished),
+                _ => Ok(Vec::new()),
+            }
+        };
+        self.readers().read(work).await
     }
 
     /// Says whether a session that has not ended writes with a token of the storage.
     ///
     /// # Errors
     /// Fails where the database does.
-    pub fn has_upload_token(&self, token: &str) -> Result<bool, MetadataError> {
-        Ok(self.readers().row(TOKEN, [token], |_| Ok(()))?.is_some())
+    pub async fn has_upload_token(&self, token: &str) -> Result<bool, MetadataError> {
+        self.has(TOKEN, token.to_owned()).await
+    }
+
+    async fn has(&self, sql: &'static str, key: String) -> Result<bool, MetadataError> {
+        let work = move |read: &Read<'_>| Ok(read.row(sql, [key], |_| Ok(()))?.is_some());
+        self.readers().look_up(work).await
     }
 }
 

@@ -52,12 +52,16 @@ impl Revisions {
     }
 
     /// Returns a revision, which is read where it is not here.
-    pub(super) fn get(&self, of: Of, read: impl FnOnce(&Of) -> Result<u64, MetadataError>) -> Result<u64, MetadataError> {
+    pub(super) async fn get<F: Future<Output = Result<u64, MetadataError>>>(
+        &self,
+        of: Of,
+        read: impl FnOnce(Of) -> F,
+    ) -> Result<u64, MetadataError> {
         let at = self.changes.load(Ordering::SeqCst);
         if let Some((_, revision)) = self.kept.get(&of).filter(|(kept_at, _)| *kept_at == at) {
             return Ok(revision);
         }
-        let revision = read(&of)?;
+        let revision = read(of.clone()).await?;
         // What is read while a transaction commits may be what was before it.
         if at.is_multiple_of(2) && at == self.changes.load(Ordering::SeqCst) {
             self.kept.insert(of, (at, revision));

@@ -8,7 +8,7 @@ async fn tags_move_and_go() {
     db.put(manifest("a", "one", &["v", "w"])).await;
     db.put(manifest("a", "two", &["v"])).await;
     assert_eq!(
-        (db.tagged("a", "v").as_deref(), db.tagged("a", "w").as_deref()),
+        (db.tagged("a", "v").await.as_deref(), db.tagged("a", "w").await.as_deref()),
         (Some("two"), Some("one"))
     );
     let delete_tag = |name: &str| Command::DeleteTag {
@@ -18,10 +18,10 @@ async fn tags_move_and_go() {
     assert_eq!(db.refused(delete_tag("x")).await, Refused::Absent);
     db.done(delete_tag("v")).await;
     assert_eq!(db.refused(delete_tag("v")).await, Refused::Absent);
-    assert_eq!(db.tagged("a", "v"), None);
-    assert!(db.holds("a", "two"));
+    assert_eq!(db.tagged("a", "v").await, None);
+    assert!(db.holds("a", "two").await);
     db.done(delete("a", "one")).await;
-    assert_eq!(db.tagged("a", "w"), None);
+    assert_eq!(db.tagged("a", "w").await, None);
     assert_eq!(db.refused(delete("a", "one")).await, Refused::Absent);
     assert_eq!(db.refused(delete("b", "one")).await, Refused::Absent);
 }
@@ -39,6 +39,7 @@ async fn the_same_bytes_have_a_media_type_in_each_repository() {
     let found = |name: &str| {
         db.metadata
             .manifest(&repository(name), &Reference::Tag(tag("v")))
+            .now()
             .unwrap()
             .unwrap()
     };
@@ -62,12 +63,12 @@ async fn the_same_bytes_have_a_media_type_in_each_repository() {
         ..manifest("a", "m", &[])
     })
     .await;
-    let record = db.metadata.artifact(&repository("a"), &digest("m")).unwrap().unwrap();
+    let record = db.metadata.artifact(&repository("a"), &digest("m")).await.unwrap().unwrap();
     assert_eq!(
         (record.head.media_type, record.judged, record.candidates),
         (index, None, vec!["x/y".to_owned()])
     );
-    assert!(db.found("web").is_empty());
+    assert!(db.found("web").await.is_empty());
 }
 
 #[tokio::test]
@@ -77,21 +78,31 @@ async fn blobs_are_seen_through_links_alone() {
     assert_eq!(db.done(link("a", "x")).await, Applied::Existed);
     let mount = |from: &[&str]| mount("b", "x", from);
     assert_eq!(db.refused(mount(&["c", "b"])).await, Refused::Absent);
-    assert!(!db.metadata.repository_exists(&repository("b")).unwrap());
+    assert!(!db.metadata.repository_exists(&repository("b")).await.unwrap());
     assert_eq!(db.done(mount(&["c", "a"])).await, Applied::Mounted(1));
     assert_eq!(
-        db.metadata.blob_repositories(&Scope::All, &digest("x"), 10).unwrap(),
+        db.metadata.blob_repositories(&Scope::All, &digest("x"), 10).await.unwrap(),
         [repository("a"), repository("b")]
     );
-    assert_eq!(db.metadata.blob_repositories(&Scope::All, &digest("x"), 1).unwrap().len(), 1);
+    assert_eq!(
+        db.metadata
+            .blob_repositories(&Scope::All, &digest("x"), 1)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     let mut put = manifest("a", "m", &[]);
     put.edges = vec![edge(EdgeKind::Layer, "x")];
     db.put(put.clone()).await;
     db.done(unlink("a", "x")).await;
     assert_eq!(db.refused(unlink("a", "x")).await, Refused::Absent);
-    assert!(!db.sees("a", "x") && db.sees("b", "x") && db.holds("a", "m"));
-    assert_eq!(db.metadata.missing(&put.repository, &put.digest).unwrap(), [digest("x")]);
-    assert!(db.metadata.repository_exists(&repository("a")).unwrap());
+    assert!(!db.sees("a", "x").await && db.sees("b", "x").await && db.holds("a", "m").await);
+    assert_eq!(
+        db.metadata.missing(&put.repository, &put.digest).await.unwrap(),
+        [digest("x")]
+    );
+    assert!(db.metadata.repository_exists(&repository("a")).await.unwrap());
 }
 
 #[tokio::test]
@@ -103,7 +114,7 @@ async fn an_artifact_is_remembered_with_all_that_was_said() {
     };
     db.put(put.clone()).await;
     db.done(Command::PutScan(Box::new(scan("team/a", "m", "{}")))).await;
-    let record = db.metadata.artifact(&put.repository, &put.digest).unwrap().unwrap();
+    let record = db.metadata.artifact(&put.repository, &put.digest).await.unwrap().unwrap();
     assert_eq!(record.candidates, put.candidates);
     assert_eq!(record.tags, [tag("a"), tag("b")]);
     assert_eq!(
@@ -114,11 +125,11 @@ async fn an_artifact_is_remembered_with_all_that_was_said() {
     assert_eq!(record.validated, [finding("thing/one")]);
     assert_eq!(record.scanned, Some((stamp("thing", "1"), vec![finding("thing/scan")])));
     assert_eq!((record.failure, record.head.size), (None, 1));
-    assert_eq!(db.metadata.sarif(&put.repository, &put.digest).unwrap().unwrap(), "{}");
+    assert_eq!(db.metadata.sarif(&put.repository, &put.digest).await.unwrap().unwrap(), "{}");
 
     // A push that nobody judges leaves what was said; another judgement replaces it.
     db.put(manifest("team/a", "m", &["c"])).await;
-    assert_eq!(db.found("web"), ["team/a [a, b, c]"]);
+    assert_eq!(db.found("web").await, ["team/a [a, b, c]"]);
     let failed = Judged {
         entry: None,
         failure: Some("trapped".into()),
@@ -129,10 +140,16 @@ async fn an_artifact_is_remembered_with_all_that_was_said() {
         ..manifest("team/a", "m", &[])
     })
     .await;
-    let record = db.metadata.artifact(&put.repository, &put.digest).unwrap().unwrap();
+    let record = db.metadata.artifact(&put.repository, &put.digest).await.unwrap().unwrap();
     assert_eq!((record.entry, record.failure.as_deref()), (None, Some("trapped")));
-    assert!(db.found("web").is_empty());
-    assert!(db.metadata.artifact(&put.repository, &digest("other")).unwrap().is_none());
+    assert!(db.found("web").await.is_empty());
+    assert!(
+        db.metadata
+            .artifact(&put.repository, &digest("other"))
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -151,7 +168,7 @@ async fn a_document_that_is_no_json_is_refused_and_loses_nothing() {
         db.apply(Command::PutManifest(Box::new(put))).await,
         Err(MetadataError::Failed { .. })
     ));
-    assert_eq!(db.tagged("a", "v"), None);
+    assert_eq!(db.tagged("a", "v").await, None);
     db.done(link("a", "x")).await;
 }
 
@@ -181,10 +198,10 @@ async fn a_deletion_takes_everything_along_that_belongs_to_the_manifest() {
     db.put(signature("a")).await;
     db.done(Command::PutScan(Box::new(scan("a", "m", "{}")))).await;
     let referrers = || referrers(&db, "a", "m", None, None, 10);
-    let parents = || db.metadata.parents(&repository("a"), &digest("m"), 10).unwrap();
-    assert_eq!((referrers().len(), parents().len(), db.sees("a", "{}")), (2, 1, true));
+    let parents = || db.metadata.parents(&repository("a"), &digest("m"), 10).now().unwrap();
+    assert_eq!((referrers().len(), parents().len(), db.sees("a", "{}").await), (2, 1, true));
     db.done(delete("a", "m")).await;
-    assert!(db.found("web").is_empty() && !db.sees("a", "{}"));
+    assert!(db.found("web").await.is_empty() && !db.sees("a", "{}").await);
     // The client's own referrer and the index stay.
     let left = referrers();
     assert_eq!((left.len(), parents().len()), (1, 1));
@@ -202,7 +219,7 @@ async fn a_deletion_takes_everything_along_that_belongs_to_the_manifest() {
     assert_eq!((referrers().len(), parents().len()), (0, 0));
     // The same push starts from nothing.
     db.put(manifest("a", "m", &["v"])).await;
-    let record = db.metadata.artifact(&repository("a"), &digest("m")).unwrap().unwrap();
+    let record = db.metadata.artifact(&repository("a"), &digest("m")).await.unwrap().unwrap();
     assert_eq!((record.judged, record.scanned), (None, None));
 }
 
@@ -221,27 +238,27 @@ async fn a_scan_replaces_the_one_before_and_leaves_what_clients_pushed() {
         db.done(put_scan("m", document)).await;
         assert_eq!(referrers("m"), shown("m", document));
     }
-    assert!(!db.sees("a", "one"));
+    assert!(!db.sees("a", "one").await);
     // Two artifacts without findings share one document.
     db.done(put_scan("n", "none")).await;
     db.done(put_scan("m", "one")).await;
-    assert!(db.sees("a", "none") && db.sees("a", "one"));
+    assert!(db.sees("a", "none").await && db.sees("a", "one").await);
     // What a client pushes is the client's from then on.
     db.done(link("a", "none")).await;
     db.done(Command::PutManifest(scan("a", "n", "none").referrer.unwrap())).await;
     db.done(put_scan("n", "two")).await;
-    assert!(db.sees("a", "none") && referrers("n").len() == 2);
+    assert!(db.sees("a", "none").await && referrers("n").len() == 2);
     db.done(delete("a", "n")).await;
     assert_eq!(referrers("n"), shown("n", "none"));
     // A scan of what is gone changes nothing.
     db.done(put_scan("n", "late")).await;
-    assert!(!db.sees("a", "late") && referrers("n").len() == 1);
+    assert!(!db.sees("a", "late").await && referrers("n").len() == 1);
     // What the gateway attached is for no plugin.
     let cursor = PlanCursor {
         artifact_type: "application/vnd.example.thing".into(),
         artifact: 0,
     };
-    assert_eq!(db.metadata.candidates(&cursor, 10).unwrap().len(), 2);
+    assert_eq!(db.metadata.candidates(&cursor, 10).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -278,7 +295,10 @@ fn referrers(
     n: usize,
 ) -> Vec<ReferrerRecord> {
     let subject = digest(subject);
-    let found = db.metadata.referrers(&repository(name), &subject, kind, after, n, usize::MAX);
+    let found = db
+        .metadata
+        .referrers(&repository(name), &subject, kind, after, n, usize::MAX)
+        .now();
     found.unwrap().0
 }
 
@@ -296,7 +316,8 @@ async fn a_page_of_referrers_ends_before_it_has_too_many_bytes() {
     let page = |after: Option<&Digest>, bytes_max| {
         let page = db
             .metadata
-            .referrers(&repository("a"), &digest("m"), None, after, 10, bytes_max);
+            .referrers(&repository("a"), &digest("m"), None, after, 10, bytes_max)
+            .now();
         let (found, more) = page.unwrap();
         (found.into_iter().map(|found| found.digest).collect::<Vec<_>>(), more)
     };
@@ -327,7 +348,7 @@ async fn what_an_index_under_a_tag_names_is_read_in_pages() {
         ..manifest("a", "index", &["t"])
     };
     db.put(index).await;
-    let page = |after: Option<&Digest>, n| db.metadata.named_under(&repository("a"), &tag("t"), after, n).unwrap();
+    let page = |after: Option<&Digest>, n| db.metadata.named_under(&repository("a"), &tag("t"), after, n).now().unwrap();
     let all = page(None, 10);
     let mut expected = ["r0", "r1", "r2", "gone"].map(digest);
     expected.sort();
@@ -343,7 +364,7 @@ async fn what_an_index_under_a_tag_names_is_read_in_pages() {
     }
     assert_eq!(page(None, 2), all[..2]);
     assert_eq!(page(Some(&expected[1]), 10), all[2..]);
-    let other = db.metadata.named_under(&repository("b"), &tag("t"), None, 10).unwrap();
+    let other = db.metadata.named_under(&repository("b"), &tag("t"), None, 10).await.unwrap();
     assert_eq!(other, []);
 }
 
@@ -360,6 +381,7 @@ async fn opinions_are_kept_beside_the_judgement_and_go_with_it() {
     let read = || {
         db.metadata
             .artifact(&repository("a"), &digest("m"))
+            .now()
             .unwrap()
             .map(|record| record.opinions)
     };

@@ -41,10 +41,10 @@ fn one_by_one(db: &Database, edges: &[Edge]) -> (Vec<Option<u64>>, Option<Refuse
     let held = |edge: &Edge| match edge.kind {
         EdgeKind::Manifest => {
             let reference = Reference::Digest(edge.digest.clone());
-            let head = db.metadata.manifest_head(&name, &reference).unwrap();
+            let head = db.metadata.manifest_head(&name, &reference).now().unwrap();
             head.map(|head| head.size)
         }
-        EdgeKind::Config | EdgeKind::Layer => db.metadata.blob(&name, &edge.digest).unwrap().map(|blob| blob.size),
+        EdgeKind::Config | EdgeKind::Layer => db.metadata.blob(&name, &edge.digest).now().unwrap().map(|blob| blob.size),
     };
     let sizes: Vec<_> = edges.iter().map(held).collect();
     let mut missing = Vec::new();
@@ -84,7 +84,8 @@ fn stored(db: &Database, content: &str) -> Vec<(i64, i64, String, i64)> {
 
 #[test]
 fn a_manifest_is_answered_as_if_its_edges_were_asked_for_one_by_one() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter();
     let db = database();
     // Of what can be named the repository holds some as blobs, some as manifests, some as both; another one holds all of it.
     runtime.block_on(async {
@@ -110,10 +111,11 @@ fn a_manifest_is_answered_as_if_its_edges_were_asked_for_one_by_one() {
         let edges = edges(&named);
         let (sizes, refused) = one_by_one(&db, &edges);
         let asked: Vec<_> = edges.iter().collect();
-        prop_assert_eq!(db.metadata.held(&repository("a"), &asked).unwrap(), sizes);
+        prop_assert_eq!(db.metadata.held(&repository("a"), &asked).now().unwrap(), sizes);
         prop_assert!(
             db.metadata
                 .held(&repository("nobody"), &asked)
+                .now()
                 .unwrap()
                 .iter()
                 .all(Option::is_none)

@@ -72,7 +72,7 @@ impl Database {
 
     /// Returns plugin, kind, depth and the time of the oldest.
     fn counts(&self) -> Vec<(String, JobKind, u64, Option<u64>)> {
-        let counts = self.metadata.job_counts().unwrap();
+        let counts = self.metadata.job_counts().now().unwrap();
         let fields = |count: JobCount| (count.plugin, count.kind, count.depth, count.oldest);
         counts.into_iter().map(fields).collect()
     }
@@ -249,7 +249,7 @@ async fn a_page_plans_what_this_version_has_not_done() {
     }
     assert_eq!(done.len(), 8);
     assert!(done.iter().all(|(_, backlog, tries)| *backlog && *tries == 1));
-    assert_eq!(db.found("late").len(), 2);
+    assert_eq!(db.found("late").await.len(), 2);
     // The entries are there, and the scans that nobody stored are planned again.
     db.done(page(stamp("thing", "2"), &[1, 2], (THING, 99))).await;
     assert_eq!(claimed(&db), 2);
@@ -278,16 +278,16 @@ async fn an_entry_that_is_missing_only_because_the_plugin_was_busy_is_planned() 
     };
     db.done(Command::PutEntry(Box::new(update))).await;
     db.end(&job, JobEnd::Removed).await;
-    let record = db.metadata.artifact(&repository("a"), &digest("m")).unwrap().unwrap();
+    let record = db.metadata.artifact(&repository("a"), &digest("m")).await.unwrap().unwrap();
     assert!(record.entry.is_some() && record.failure.is_none());
 }
 
 #[tokio::test]
 async fn how_far_planning_came_is_remembered_for_a_set_of_plugins() {
     let db = database();
-    assert_eq!(db.metadata.planned().unwrap(), None);
+    assert_eq!(db.metadata.planned().await.unwrap(), None);
     db.set("set").await;
-    let planned = || db.metadata.planned().unwrap().unwrap();
+    let planned = || db.metadata.planned().now().unwrap().unwrap();
     assert_eq!(planned(), ("set".to_owned(), PlanCursor::default()));
     db.put(manifest("a", "m", &[])).await;
     db.done(page(stamp("thing", "1"), &[1], (THING, 1))).await;
@@ -308,12 +308,12 @@ async fn candidates_are_read_in_pages() {
     for content in ["m", "n", "o"] {
         db.put(manifest("a", content, &[])).await;
     }
-    let types = |after: &str| db.metadata.candidate_type_after(after).unwrap();
+    let types = |after: &str| db.metadata.candidate_type_after(after).now().unwrap();
     assert_eq!(types("").as_deref(), Some(OTHER));
     assert_eq!(types(OTHER).as_deref(), Some(THING));
     assert_eq!(types(THING), None);
     db.sql("UPDATE artifacts SET candidates = 'no JSON' WHERE id = 2");
-    let page = |after, n| db.metadata.candidates(&cursor((THING, after)), n).unwrap();
+    let page = |after, n| db.metadata.candidates(&cursor((THING, after)), n).now().unwrap();
     let all = vec![THING.to_owned(), OTHER.to_owned()];
     assert_eq!(page(0, 2), [(1, all.clone()), (2, Vec::new())]);
     assert_eq!(page(2, 2), [(3, all)]);
@@ -329,8 +329,8 @@ async fn an_entry_of_what_is_gone_changes_nothing() {
         judged: judged("web", stamp("thing", "1")),
     };
     assert_eq!(db.done(Command::PutEntry(Box::new(update))).await, Applied::Done);
-    assert!(db.found("web").is_empty());
-    assert!(!db.metadata.repository_exists(&repository("a")).unwrap());
+    assert!(db.found("web").await.is_empty());
+    assert!(!db.metadata.repository_exists(&repository("a")).await.unwrap());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ async fn tags_are_sorted_bytewise_and_paged() {
     db.put(manifest("a", "m", &tags)).await;
     tags.sort_unstable();
     let list = |last: Option<&str>, n: usize| {
-        let found = db.metadata.tags(&repository("a"), last, n).unwrap();
+        let found = db.metadata.tags(&repository("a"), last, n).now().unwrap();
         found.iter().map(|tag| tag.as_str().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(list(None, 100), tags);
@@ -37,8 +37,9 @@ async fn prefixes_cover_whole_segments() {
     }
     names.sort_unstable();
     let shown = |found: Vec<Repository>| found.iter().map(Repository::to_string).collect::<Vec<_>>();
-    let list =
-        |prefix: &str, after: Option<&str>, n: usize| shown(db.metadata.repositories(&Scope::All, prefix, after, n).unwrap());
+    let list = |prefix: &str, after: Option<&str>, n: usize| {
+        shown(db.metadata.repositories(&Scope::All, prefix, after, n).now().unwrap())
+    };
     assert_eq!(list("", None, 100), names);
     assert_eq!(list("team", None, 100), ["team", "team/a", "team/a-b", "team/a/b", "team/b"]);
     assert_eq!(list("team/a", None, 100), ["team/a", "team/a/b"]);
@@ -54,7 +55,7 @@ async fn prefixes_cover_whole_segments() {
             let from = cursor
                 .as_ref()
                 .map(|(repository, digest): &(String, String)| (repository.as_str(), digest.as_str()));
-            let page = db.metadata.entries(&Scope::All, prefix, &types, from, 2).unwrap();
+            let page = db.metadata.entries(&Scope::All, prefix, &types, from, 2).await.unwrap();
             cursor = page
                 .last()
                 .map(|item| (item.repository.to_string(), item.digest.to_string()))
@@ -84,7 +85,7 @@ async fn entries_are_listed_by_type_with_their_document_as_json() {
     }
     let list = |types: &[&str]| {
         let types: Vec<String> = types.iter().map(|kind| (*kind).to_owned()).collect();
-        let found = db.metadata.entries(&Scope::All, "", &types, None, 100).unwrap();
+        let found = db.metadata.entries(&Scope::All, "", &types, None, 100).now().unwrap();
         found
             .iter()
             .map(|item| format!("{}:{} {}", item.repository, item.tags[0], item.artifact_type))
@@ -99,6 +100,7 @@ async fn entries_are_listed_by_type_with_their_document_as_json() {
     let item = db
         .metadata
         .entries(&Scope::All, "a", &["x/two".into()], None, 1)
+        .await
         .unwrap()
         .remove(0);
     let value: serde_json::Value = serde_json::from_str(&item.entry).unwrap();
@@ -131,10 +133,10 @@ async fn every_word_of_a_query_begins_a_word_of_the_entry() {
         "web -",
         "\"web\"",
     ] {
-        assert_eq!(db.found(query), front.map(str::to_owned), "{query}");
+        assert_eq!(db.found(query).await, front.map(str::to_owned), "{query}");
     }
     for query in ["http", "team", "", "  ", "serves"] {
-        assert_eq!(db.found(query), ["team/back [v]", "team/front [v]"], "{query}");
+        assert_eq!(db.found(query).await, ["team/back [v]", "team/front [v]"], "{query}");
     }
     for query in [
         "eb",
@@ -149,7 +151,7 @@ async fn every_word_of_a_query_begins_a_word_of_the_entry() {
         "(",
         "^web x",
     ] {
-        assert!(db.found(query).is_empty(), "{query}");
+        assert!(db.found(query).await.is_empty(), "{query}");
     }
     // Nothing that people type is an error.
     for query in [
@@ -161,9 +163,9 @@ async fn every_word_of_a_query_begins_a_word_of_the_entry() {
         &"x ".repeat(10_000),
         "'; DROP",
     ] {
-        db.found(query);
+        db.found(query).await;
     }
-    let page = |after: Option<(&str, &str)>| db.metadata.search(&Scope::All, "team", None, after, 1).unwrap();
+    let page = |after: Option<(&str, &str)>| db.metadata.search(&Scope::All, "team", None, after, 1).now().unwrap();
     let first = page(None).remove(0);
     let second = page(Some((first.repository.as_str(), first.digest.as_str()))).remove(0);
     assert_eq!(
@@ -171,7 +173,13 @@ async fn every_word_of_a_query_begins_a_word_of_the_entry() {
         ("team/back", "team/front")
     );
     assert!(page(Some((second.repository.as_str(), second.digest.as_str()))).is_empty());
-    let of = |kind: &str| db.metadata.search(&Scope::All, "team", Some(kind), None, 10).unwrap().len();
+    let of = |kind: &str| {
+        db.metadata
+            .search(&Scope::All, "team", Some(kind), None, 10)
+            .now()
+            .unwrap()
+            .len()
+    };
     assert_eq!((of("x/y"), of("application/*")), (0, 2));
 }
 
@@ -185,6 +193,6 @@ async fn hashes_of_machine_code_are_kept() {
     };
     db.done(put("one")).await;
     db.done(put("two")).await;
-    assert_eq!(db.metadata.code(&digest("c"), "e").unwrap(), Some(digest("two")));
-    assert_eq!(db.metadata.code(&digest("c"), "f").unwrap(), None);
+    assert_eq!(db.metadata.code(&digest("c"), "e").await.unwrap(), Some(digest("two")));
+    assert_eq!(db.metadata.code(&digest("c"), "f").await.unwrap(), None);
 }

@@ -206,22 +206,22 @@ fn a_gateway_that_is_killed_at_any_statement_goes_on_at_the_next_start() {
     }
 }
 
-#[test]
-fn blobs_of_the_first_schema_lie_where_they_did() {
+#[tokio::test]
+async fn blobs_of_the_first_schema_lie_where_they_did() {
     let folder = database_of(7);
     let metadata = Metadata::open(folder.path()).unwrap();
     let four = "4".repeat(64);
     let digest: Digest = format!("sha256:{four}").parse().unwrap();
-    let blob = metadata.blob(&repository("a"), &digest).unwrap().unwrap();
+    let blob = metadata.blob(&repository("a"), &digest).now().unwrap().unwrap();
     assert_eq!((blob.size, blob.location.as_str()), (7, format!("sha256/44/{four}").as_str()));
     // No manifest names it, and so it stays for a day.
-    let day = |now: u64| metadata.ended_leases(now, None, 9).unwrap().len();
+    let day = |now: u64| metadata.ended_leases(now, None, 9).now().unwrap().len();
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap()
         .as_secs();
     assert_eq!((day(now + 86_000), day(now + 86_500)), (0, 1));
-    assert!(!metadata.leases_were_written().unwrap());
+    assert!(!metadata.leases_were_written().now().unwrap());
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn jobs_of_the_first_schema_are_done() {
     let folder = database_of(1);
     let metadata = Metadata::open(folder.path()).unwrap();
     let db = Database { metadata, folder };
-    let counts = db.metadata.job_counts().unwrap();
+    let counts = db.metadata.job_counts().await.unwrap();
     let depths: Vec<_> = counts.iter().map(|count| (count.kind, count.depth)).collect();
     assert_eq!(
         depths,
@@ -262,7 +262,7 @@ async fn jobs_of_the_first_schema_are_done() {
         expected.map(|(digest, kind, backlog)| (digest.to_owned(), kind, backlog))
     );
     assert_eq!(
-        db.metadata.planned().unwrap(),
+        db.metadata.planned().await.unwrap(),
         Some(("word".to_owned(), PlanCursor::default())),
         "everything is looked at once"
     );
@@ -280,7 +280,7 @@ async fn what_the_first_version_stored_is_read() {
     old.pragma_update(None, "user_version", 1).unwrap();
     drop(old);
     let metadata = Metadata::open(folder.path()).unwrap();
-    let named = metadata.named_under(&repository("a"), &tag("t"), None, 10).unwrap();
+    let named = metadata.named_under(&repository("a"), &tag("t"), None, 10).await.unwrap();
     let mut expected = [(digest("m"), true), (digest("gone"), false)];
     expected.sort();
     assert!(
@@ -289,7 +289,7 @@ async fn what_the_first_version_stored_is_read() {
             .map(|(digest, head)| (digest.clone(), head.is_some()))
             .eq(expected)
     );
-    let record = metadata.artifact(&repository("a"), &digest("m")).unwrap().unwrap();
+    let record = metadata.artifact(&repository("a"), &digest("m")).await.unwrap().unwrap();
     assert_eq!((record.judged.unwrap().0.as_str(), record.opinions), ("x/thing", vec![]));
     let opinion = Opinion {
         stamp: stamp("other", "1"),
@@ -305,6 +305,6 @@ async fn what_the_first_version_stored_is_read() {
         ..manifest("a", "m", &[])
     };
     metadata.apply(Command::PutManifest(Box::new(put))).await.unwrap();
-    let record = metadata.artifact(&repository("a"), &digest("m")).unwrap().unwrap();
+    let record = metadata.artifact(&repository("a"), &digest("m")).await.unwrap().unwrap();
     assert_eq!(record.opinions, [opinion]);
 }

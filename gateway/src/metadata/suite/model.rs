@@ -131,19 +131,20 @@ impl Model {
     fn of(db: &Database) -> Self {
         let mut model = Self::default();
         for (at, name) in NAMES.into_iter().enumerate() {
-            if db.metadata.repository_exists(&repository(name)).unwrap() {
+            if db.metadata.repository_exists(&repository(name)).now().unwrap() {
                 model.repositories.insert(at);
             }
             for n in 0..CONTENTS {
-                if db.sees(name, &blob(n)) {
+                if db.sees(name, &blob(n)).now() {
                     model.links.insert((at, n));
                 }
-                let record = db.metadata.artifact(&repository(name), &digest(&content(n))).unwrap();
+                let record = db.metadata.artifact(&repository(name), &digest(&content(n))).now().unwrap();
                 if let Some(record) = record {
                     model.manifests.insert((at, n), record.entry.is_some());
                     let title = db
                         .metadata
                         .search(&Scope::All, &format!("title{n}"), None, None, 100)
+                        .now()
                         .unwrap();
                     assert_eq!(
                         title.iter().any(|item| item.repository.as_str() == name),
@@ -152,7 +153,7 @@ impl Model {
                 }
             }
             for n in 0..TAGS {
-                let meant = db.tagged(name, &tag_name(n));
+                let meant = db.tagged(name, &tag_name(n)).now();
                 let meant = meant.map(|meant| (0..CONTENTS).find(|n| content(*n) == meant).unwrap());
                 model.tags.extend(meant.map(|meant| ((at, n), meant)));
             }
@@ -179,9 +180,9 @@ impl Seen {
         };
         Self {
             all,
-            entries: db.metadata.entries(&Scope::All, "", &types, None, 1_000).unwrap(),
-            revision: db.revision(""),
-            revision_of_entries: db.metadata.revision(&Scope::All, "", Some(&types)).unwrap(),
+            entries: db.metadata.entries(&Scope::All, "", &types, None, 1_000).now().unwrap(),
+            revision: db.revision("").now(),
+            revision_of_entries: db.metadata.revision(&Scope::All, "", Some(&types)).now().unwrap(),
         }
     }
 
@@ -224,7 +225,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 #[test]
 fn a_database_does_what_the_model_does() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter();
     let mut runner = TestRunner::new(ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::with_cases(24)

@@ -45,7 +45,7 @@ async fn expect_moves<const N: usize>(db: &Database, all: [(&str, Option<&str>);
     let revisions = || {
         all.map(|(prefix, kind)| {
             let types = kind.map(|kind| vec![kind.to_owned()]);
-            db.metadata.revision(&Scope::All, prefix, types.as_deref()).unwrap()
+            db.metadata.revision(&Scope::All, prefix, types.as_deref()).now().unwrap()
         })
     };
     for (number, (command, expected)) in steps.into_iter().enumerate() {
@@ -98,11 +98,11 @@ async fn revisions_move_where_something_changed_and_nowhere_else() {
         (Command::ClaimJob { now: 1, after: None }, vec![]),
     ];
     expect_moves(&db, all.map(|prefix| (prefix, None)), steps).await;
-    let before = all.map(|prefix| db.revision(prefix));
+    let before = all.map(|prefix| db.revision(prefix).now());
     db.refused(delete_tag("team/a", "v")).await;
     db.refused(Command::All(vec![put("team/a", "n", &["v"], None), delete_tag("other", "v")]))
         .await;
-    assert_eq!(all.map(|prefix| db.revision(prefix)), before);
+    assert_eq!(all.map(|prefix| db.revision(prefix).now()), before);
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn entries_of_a_type_move_with_nothing_else() {
     // Patterns cover types that come later.
     let pattern = |db: &Database| {
         let types = ["application/vnd.example.*".to_owned()];
-        db.metadata.revision(&Scope::All, "", Some(&types)).unwrap()
+        db.metadata.revision(&Scope::All, "", Some(&types)).now().unwrap()
     };
     let before = pattern(&db);
     db.done(put("r", "new", &[], said("application/vnd.example.new", "one")))
@@ -170,20 +170,20 @@ async fn an_older_revision_never_comes_again() {
     let mut seen = BTreeSet::new();
     for n in 0..20 {
         db.done(put("a", "m", &["v"], Some(of_type(THING, "one")))).await;
-        assert!(seen.insert(db.revision("")), "made anew the {n}th time");
+        assert!(seen.insert(db.revision("").await), "made anew the {n}th time");
         db.done(delete("a", "m")).await;
-        assert!(seen.insert(db.revision("")), "deleted the {n}th time");
+        assert!(seen.insert(db.revision("").await), "deleted the {n}th time");
     }
-    assert!(seen.iter().next_back() == Some(&db.revision("")));
+    assert!(seen.iter().next_back() == Some(&db.revision("").await));
     // Two changes of one transaction are two changes.
     let both = || vec![put("a", "m", &["v"], None), delete("a", "m")];
-    let before = db.revision("");
+    let before = db.revision("").await;
     db.done(Command::All(both())).await;
-    let together = db.revision("") - before;
+    let together = db.revision("").await - before;
     for command in both() {
         db.done(command).await;
     }
-    assert_eq!(db.revision("") - before, 2 * together);
+    assert_eq!(db.revision("").await - before, 2 * together);
 }
 
 #[tokio::test]
@@ -194,7 +194,7 @@ async fn scopes_of_other_repositories_have_other_revisions() {
         db.done(put(name, "m", &["v"], None)).await;
     }
     let prefixes = |name: &str| Prefixes::new([name.parse().unwrap()]).unwrap();
-    let revision = |scope: &Scope| db.metadata.revision(scope, "", None).unwrap();
+    let revision = |scope: &Scope| db.metadata.revision(scope, "", None).now().unwrap();
     let of = |name: &String| {
         [
             revision(&Scope::Only(prefixes(name))),
@@ -248,13 +248,13 @@ async fn revisions_of_an_earlier_schema_go_on() {
     let hidden = Scope::all_but(Prefixes::new(["a/b".parse().unwrap()]).unwrap());
     for scope in [Scope::All, hidden] {
         for prefix in ["", "a", "a/b", "a/b/c", "b", "absent"] {
-            let expected = db.metadata.revision(&scope, prefix, None).unwrap();
+            let expected = db.metadata.revision(&scope, prefix, None).await.unwrap();
             let begun = begun(&|name| repository(name).is_under(prefix) && scope.covers(&repository(name)));
-            let found = migrated.revision(&scope, prefix, None).unwrap();
+            let found = migrated.revision(&scope, prefix, None).await.unwrap();
             assert_eq!(found + begun, expected, "{scope:?} {prefix}");
         }
     }
-    let before = migrated.revision(&Scope::All, "a", None).unwrap();
+    let before = migrated.revision(&Scope::All, "a", None).await.unwrap();
     migrated.apply(put("a/b", "m", &[], None)).await.unwrap();
-    assert_eq!(migrated.revision(&Scope::All, "a", None).unwrap(), before + 1);
+    assert_eq!(migrated.revision(&Scope::All, "a", None).await.unwrap(), before + 1);
 }

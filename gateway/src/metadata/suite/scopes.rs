@@ -35,8 +35,8 @@ fn paged(db: &Database, scope: &Scope, query: Option<&str>, n: usize) -> Vec<Str
             .as_ref()
             .map(|(repository, digest)| (repository.as_str(), digest.as_str()));
         let page = match query {
-            Some(query) => db.metadata.search(scope, query, None, from, n),
-            None => db.metadata.entries(scope, "", &types, from, n),
+            Some(query) => db.metadata.search(scope, query, None, from, n).now(),
+            None => db.metadata.entries(scope, "", &types, from, n).now(),
         };
         let page = page.unwrap();
         listed.extend(page.iter().map(|item| item.repository.to_string()));
@@ -73,7 +73,7 @@ async fn every_list_has_what_the_scope_covers_in_full_pages() {
             assert_eq!(paged(&db, &scope, Some(""), n), expected, "{scope:?}");
             let (mut listed, mut after) = (Vec::new(), None::<String>);
             while let Some(page) =
-                Some(db.metadata.repositories(&scope, "", after.as_deref(), n).unwrap()).filter(|page| !page.is_empty())
+                Some(db.metadata.repositories(&scope, "", after.as_deref(), n).await.unwrap()).filter(|page| !page.is_empty())
             {
                 assert!(
                     page.len() == n || page.last().map(Repository::as_str) == expected.last().copied(),
@@ -84,7 +84,7 @@ async fn every_list_has_what_the_scope_covers_in_full_pages() {
             }
             assert_eq!(listed, expected, "{scope:?}");
         }
-        let under = db.metadata.repositories(&scope, "team", None, 100).unwrap();
+        let under = db.metadata.repositories(&scope, "team", None, 100).await.unwrap();
         let expected = expected.iter().filter(|name| repository(name).is_under("team")).count();
         assert_eq!(under.len(), expected, "{scope:?}");
     }
@@ -96,7 +96,7 @@ async fn words_are_looked_for_inside_of_the_scope() {
     put(&db, "secret/a", "launch codes").await;
     put(&db, "secret-a", "launch codes of others").await;
     let found = |scope: &Scope, query: &str| {
-        let found = db.metadata.search(scope, query, None, None, 10).unwrap();
+        let found = db.metadata.search(scope, query, None, None, 10).now().unwrap();
         found.iter().map(|item| item.repository.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(found(&Scope::All, "launch"), ["secret-a", "secret/a"]);
@@ -126,7 +126,7 @@ async fn revisions_move_with_what_the_scope_covers_and_nothing_else() {
     ];
     let prefixes = ["", "secret", "secret/a", "team", "team/a", "team/secret", "z", "absent"];
     let all = || {
-        let of = |scope: &Scope| prefixes.map(|prefix| db.metadata.revision(scope, prefix, None).unwrap());
+        let of = |scope: &Scope| prefixes.map(|prefix| db.metadata.revision(scope, prefix, None).now().unwrap());
         scopes.each_ref().map(of)
     };
     let mut before = all();
@@ -155,9 +155,15 @@ async fn revisions_move_with_what_the_scope_covers_and_nothing_else() {
         before = after;
     }
     // Where nothing can be seen there is nothing, whatever happened; the set of plugins is everybody's.
-    assert_eq!(db.metadata.revision(&all_but(&["secret"]), "secret/a", None).unwrap(), 0);
+    assert_eq!(
+        db.metadata.revision(&all_but(&["secret"]), "secret/a", None).await.unwrap(),
+        0
+    );
     db.done(Command::PluginsChanged { set: "x".into() }).await;
-    assert_eq!(db.metadata.revision(&all_but(&["secret"]), "secret/a", None).unwrap(), 1);
+    assert_eq!(
+        db.metadata.revision(&all_but(&["secret"]), "secret/a", None).await.unwrap(),
+        1
+    );
 }
 
 /// Returns how many steps the database takes to read something.
@@ -189,12 +195,12 @@ async fn what_is_hidden_costs_no_step() {
         };
         let read = |db: &Database| {
             [
-                steps(db, |metadata| metadata.repositories(&scope, "", None, 2)),
-                steps(db, |metadata| metadata.entries(&scope, "", &types, None, 2)),
-                steps(db, |metadata| metadata.search(&scope, "", None, None, 10)),
-                steps(db, |metadata| metadata.search(&scope, "web", None, None, 10)),
-                steps(db, |metadata| metadata.add_up(&of(None))),
-                steps(db, |metadata| metadata.add_up(&of(Some(types.to_vec())))),
+                steps(db, |metadata| metadata.repositories(&scope, "", None, 2).now()),
+                steps(db, |metadata| metadata.entries(&scope, "", &types, None, 2).now()),
+                steps(db, |metadata| metadata.search(&scope, "", None, None, 10).now()),
+                steps(db, |metadata| metadata.search(&scope, "web", None, None, 10).now()),
+                steps(db, |metadata| metadata.add_up(of(None)).now()),
+                steps(db, |metadata| metadata.add_up(of(Some(types.to_vec()))).now()),
             ]
         };
         for (few, many) in read(&few).into_iter().zip(read(&many)) {
@@ -203,7 +209,7 @@ async fn what_is_hidden_costs_no_step() {
         }
     }
     // The measure sees what is read: the same words without a scope.
-    let all = |db: &Database| steps(db, |metadata| metadata.search(&Scope::All, "web", None, None, 1));
+    let all = |db: &Database| steps(db, |metadata| metadata.search(&Scope::All, "web", None, None, 1).now());
     assert!(all(&many) > 10 * all(&few));
 }
 
@@ -215,15 +221,15 @@ async fn a_blob_is_found_behind_many_that_are_hidden() {
     for name in ["open", "shown"] {
         db.done(link(name, "x")).await;
     }
-    let found = |scope: &Scope, n: usize| db.metadata.blob_repositories(scope, &digest("x"), n).unwrap();
+    let found = |scope: &Scope, n: usize| db.metadata.blob_repositories(scope, &digest("x"), n).now().unwrap();
     assert_eq!(found(&all_but(&["secret"]), 100), [repository("open"), repository("shown")]);
     assert_eq!(found(&all_but(&["secret"]), 1), [repository("open")]);
     assert_eq!(found(&Scope::All, 100).len(), 100);
     assert!(found(&only(&["other"]), 100).is_empty());
 }
 
-#[test]
-fn words_of_an_earlier_schema_are_found_in_their_scope() {
+#[tokio::test]
+async fn words_of_an_earlier_schema_are_found_in_their_scope() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("metadata.sqlite");
     let connection = rusqlite::Connection::open(&file).unwrap();
@@ -254,7 +260,7 @@ fn words_of_an_earlier_schema_are_found_in_their_scope() {
     drop(connection);
     let metadata = Metadata::open(folder.path()).unwrap();
     let found = |scope: &Scope, query: &str| {
-        let found = metadata.search(scope, query, None, None, 10).unwrap();
+        let found = metadata.search(scope, query, None, None, 10).now().unwrap();
         found.iter().map(|item| item.repository.to_string()).collect::<Vec<_>>()
     };
     for query in ["web", "serves", "http c", "b"] {

@@ -26,7 +26,7 @@ async fn a_manifest_is_stored_only_where_all_it_names_is_held() {
         db.refused(command.clone()).await,
         missing("team/a", vec![digest("layer"), digest("child")])
     );
-    assert_eq!(db.tagged("team/a", "v1"), None);
+    assert_eq!(db.tagged("team/a", "v1").await, None);
     // What another repository holds does not count.
     db.done(link("team/b", "layer")).await;
     db.put(manifest("team/b", "child", &[])).await;
@@ -38,9 +38,9 @@ async fn a_manifest_is_stored_only_where_all_it_names_is_held() {
     db.put(manifest("team/a", "child", &[])).await;
     assert_eq!(db.done(command.clone()).await, Applied::Done);
     assert_eq!(db.done(command).await, Applied::Existed);
-    assert_eq!(db.tagged("team/a", "v2").as_deref(), Some("m"));
+    assert_eq!(db.tagged("team/a", "v2").await.as_deref(), Some("m"));
     assert_eq!(
-        db.metadata.missing(&put.repository, &put.digest).unwrap(),
+        db.metadata.missing(&put.repository, &put.digest).await.unwrap(),
         [digest("foreign")]
     );
 
@@ -71,7 +71,7 @@ async fn a_refusal_names_ten_at_most() {
         panic!()
     };
     assert_eq!(missing, (0..10).map(|n| digest(&n.to_string())).collect::<Vec<_>>());
-    assert!(!db.metadata.repository_exists(&repository("a")).unwrap());
+    assert!(!db.metadata.repository_exists(&repository("a")).await.unwrap());
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn refused_commands_leave_those_that_share_their_commit_alone() {
             0 => assert!(matches!(applied, Err(MetadataError::Refused(Refused::Absent)))),
             _ => assert!(matches!(applied, Ok(Applied::Done)), "{applied:?}"),
         }
-        assert_eq!(db.sees(&format!("r{}", n % 7), &n.to_string()), n % 3 > 0);
+        assert_eq!(db.sees(&format!("r{}", n % 7), &n.to_string()).await, n % 3 > 0);
     }
 }
 
@@ -112,14 +112,14 @@ async fn all_means_all_or_nothing_and_later_ones_see_earlier_ones() {
     };
     let index = || put("index", vec![edge(EdgeKind::Manifest, "child")]);
     let child = || put("child", vec![edge(EdgeKind::Config, "config")]);
-    let before = db.revision("");
+    let before = db.revision("").await;
     let command = Command::All(vec![link("a", "config"), index(), child()]);
     assert_eq!(db.refused(command).await, missing("a", vec![digest("child")]));
-    assert!(!db.sees("a", "config") && !db.holds("a", "child"));
-    assert_eq!(db.revision(""), before);
+    assert!(!db.sees("a", "config").await && !db.holds("a", "child").await);
+    assert_eq!(db.revision("").await, before);
     db.done(Command::All(vec![link("a", "config"), child(), index()])).await;
-    assert!(db.sees("a", "config") && db.holds("a", "child") && db.holds("a", "index"));
-    assert!(db.revision("") > before);
+    assert!(db.sees("a", "config").await && db.holds("a", "child").await && db.holds("a", "index").await);
+    assert!(db.revision("").await > before);
 }
 
 #[tokio::test]
@@ -145,12 +145,12 @@ async fn what_is_expected_is_looked_at_where_it_is_done() {
     for expected in [Expected::Something, one_of(&["one"])] {
         assert_eq!(db.refused(expect(v(), &expected)).await, unmet(v(), None));
     }
-    assert!(!db.metadata.repository_exists(&repository("a")).unwrap());
+    assert!(!db.metadata.repository_exists(&repository("a")).await.unwrap());
     db.done(Command::All(vec![expect(v(), &Expected::Nothing), put("one")])).await;
     for expected in [Expected::Nothing, one_of(&[]), one_of(&["two"]), none_of(&["two", "one"])] {
         let command = Command::All(vec![expect(v(), &expected), put("two")]);
         assert_eq!(db.refused(command).await, unmet(v(), Some("one")), "{expected:?}");
-        assert!(db.tagged("a", "v").as_deref() == Some("one") && !db.holds("a", "two"));
+        assert!(db.tagged("a", "v").await.as_deref() == Some("one") && !db.holds("a", "two").await);
     }
     for expected in [Expected::Something, one_of(&["two", "one"]), none_of(&["two"])] {
         db.done(expect(v(), &expected)).await;
@@ -207,15 +207,15 @@ async fn what_was_acknowledged_is_there_after_the_process_is_gone() {
         metadata: Metadata::open(copy.path()).unwrap(),
         folder: copy,
     };
-    assert_eq!(found.tagged("a", "v").as_deref(), Some("m"));
-    assert!(found.sees("a", "x"));
+    assert_eq!(found.tagged("a", "v").await.as_deref(), Some("m"));
+    assert!(found.sees("a", "x").await);
     let Database { metadata, folder } = found;
     drop(metadata);
     let found = Database {
         metadata: Metadata::open(folder.path()).unwrap(),
         folder,
     };
-    assert_eq!(found.tagged("a", "v").as_deref(), Some("m"));
+    assert_eq!(found.tagged("a", "v").await.as_deref(), Some("m"));
 }
 
 #[tokio::test]
@@ -226,8 +226,8 @@ async fn two_writers_of_one_database_wait_for_each_other() {
         let (one, two) = (format!("one {n}"), format!("two {n}"));
         let (first, second) = tokio::join!(db.apply(link("a", &one)), other.apply(link("a", &two)));
         assert_eq!((first.unwrap(), second.unwrap()), (Applied::Done, Applied::Done));
-        assert!(db.sees("a", &one) && db.sees("a", &two));
-        assert_eq!(other.revision(&Scope::All, "a", None).unwrap(), db.revision("a"));
+        assert!(db.sees("a", &one).await && db.sees("a", &two).await);
+        assert_eq!(other.revision(&Scope::All, "a", None).await.unwrap(), db.revision("a").await);
     }
 }
 

@@ -30,7 +30,7 @@ impl Database {
         let mut ids = Vec::new();
         let mut last = None;
         loop {
-            let page = self.metadata.idle_uploads(before, last.as_ref(), n).unwrap();
+            let page = self.metadata.idle_uploads(before, last.as_ref(), n).now().unwrap();
             ids.extend(page.iter().map(|upload| upload.id.clone()));
             match page.into_iter().next_back() {
                 Some(upload) => last = Some(upload),
@@ -66,26 +66,33 @@ async fn a_row_says_what_its_session_is_at() {
         hash_state: vec![0, 1, 2],
         token: "token of x".into(),
     };
-    assert_eq!(db.metadata.upload("x").unwrap(), Some(open.clone()));
-    assert!(db.metadata.has_upload_token("token of x").unwrap());
+    assert_eq!(db.metadata.upload("x").await.unwrap(), Some(open.clone()));
+    assert!(db.metadata.has_upload_token("token of x").await.unwrap());
     let becoming = SaveUpload {
         completing: Some(digest("b")),
         ..save("x", 5)
     };
     db.save(becoming).await;
     let progress = UploadProgress::Completing(digest("b"));
-    assert_eq!(db.metadata.upload("x").unwrap(), Some(UploadRecord { progress, ..open }));
-    assert_eq!(db.metadata.completing_uploads("", 9).unwrap(), [("x".into(), "a".into())]);
-    assert_eq!(db.metadata.completing_uploads("x", 9).unwrap(), []);
-    assert!(!db.sees("a", "b"));
+    assert_eq!(
+        db.metadata.upload("x").await.unwrap(),
+        Some(UploadRecord { progress, ..open })
+    );
+    assert_eq!(
+        db.metadata.completing_uploads("", 9).await.unwrap(),
+        [("x".into(), "a".into())]
+    );
+    assert_eq!(db.metadata.completing_uploads("x", 9).await.unwrap(), []);
+    assert!(!db.sees("a", "b").await);
     db.done(end("x", 9)).await;
-    let done = db.metadata.upload("x").unwrap().unwrap();
+    let done = db.metadata.upload("x").await.unwrap().unwrap();
     assert_eq!(done.progress, UploadProgress::Done(digest("b")));
-    assert!(db.sees("a", "b"));
-    assert!(!db.metadata.has_upload_token("token of x").unwrap() && db.metadata.unfinished_upload("x").unwrap().is_none());
+    assert!(db.sees("a", "b").await);
+    assert!(!db.metadata.has_upload_token("token of x").await.unwrap());
+    assert!(db.metadata.unfinished_upload("x").await.unwrap().is_none());
     // A session without a row ends without one.
     db.done(end("y", 9)).await;
-    assert_eq!(db.metadata.upload("y").unwrap(), None);
+    assert_eq!(db.metadata.upload("y").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -96,7 +103,7 @@ async fn sessions_are_counted_and_found_by_their_age() {
     }
     db.done(end("done", 6)).await;
     let counted = |n: usize| {
-        let UnfinishedUploads { count, oldest } = db.metadata.unfinished_uploads(n).unwrap();
+        let UnfinishedUploads { count, oldest } = db.metadata.unfinished_uploads(n).now().unwrap();
         (count, oldest)
     };
     assert_eq!((counted(100), counted(2)), ((4, 5), (2, 5)));
@@ -111,7 +118,7 @@ async fn sessions_are_counted_and_found_by_their_age() {
         db.done(Command::DropUpload { id: id.into() }).await;
     }
     assert_eq!(counted(100), (3, 7));
-    assert_eq!(database().metadata.unfinished_uploads(9).unwrap().count, 0);
+    assert_eq!(database().metadata.unfinished_uploads(9).await.unwrap().count, 0);
 }
 
 #[tokio::test]
@@ -130,7 +137,7 @@ async fn who_holds_most_sessions_gives_the_oldest_ones() {
     }
     db.done(end("done", 9)).await;
     let beyond = |peer: &str, n| -> Vec<String> {
-        let found = db.metadata.uploads_beyond_share(peer, n).unwrap();
+        let found = db.metadata.uploads_beyond_share(peer, n).now().unwrap();
         found.into_iter().map(|upload| upload.id).collect()
     };
     // With one more, each of the others holds as many as are left, or fewer.
@@ -140,7 +147,7 @@ async fn who_holds_most_sessions_gives_the_oldest_ones() {
     for peer in ["", "p", "q"] {
         assert_eq!(beyond(peer, 10), Vec::<String>::new(), "{peer}");
     }
-    assert_eq!(database().metadata.uploads_beyond_share("p", 10).unwrap(), []);
+    assert_eq!(database().metadata.uploads_beyond_share("p", 10).await.unwrap(), []);
 }
 
 fn ids(ids: &[&str]) -> Vec<String> {
@@ -150,11 +157,11 @@ fn ids(ids: &[&str]) -> Vec<String> {
 #[tokio::test]
 async fn names_are_signed_with_a_key_of_each_database() {
     let (one, other) = (database(), database());
-    let key = one.metadata.upload_key().unwrap();
+    let key = one.metadata.upload_key().await.unwrap();
     assert_eq!(key.len(), 32);
-    assert_ne!(key, other.metadata.upload_key().unwrap());
+    assert_ne!(key, other.metadata.upload_key().await.unwrap());
     let again = Metadata::open(one.folder.path()).unwrap();
-    assert_eq!(again.upload_key().unwrap(), key);
+    assert_eq!(again.upload_key().await.unwrap(), key);
 }
 
 #[tokio::test]
@@ -168,11 +175,11 @@ async fn sessions_of_the_first_schema_go_on() {
     old.pragma_update(None, "user_version", 1).unwrap();
     drop(old);
     let metadata = Metadata::open(folder.path()).unwrap();
-    let found = metadata.upload("x").unwrap().unwrap();
+    let found = metadata.upload("x").await.unwrap().unwrap();
     assert_eq!(
         (found.progress, found.hash_version, found.offset),
         (UploadProgress::Open, 1, 3)
     );
-    assert_eq!(metadata.unfinished_uploads(9).unwrap().count, 1);
-    assert_eq!(metadata.upload_key().unwrap().len(), 32);
+    assert_eq!(metadata.unfinished_uploads(9).await.unwrap().count, 1);
+    assert_eq!(metadata.upload_key().await.unwrap().len(), 32);
 }

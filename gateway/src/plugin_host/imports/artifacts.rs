@@ -149,7 +149,7 @@ impl artifacts::HostArtifact for State {
                 format!("The manifest names no blob {}.", shown(&digest)),
             )));
         };
-        match handle.reader.blob(&artifact.repository, &digest) {
+        match self.wait_for(handle.reader.blob(&artifact.repository, &digest))? {
             Ok(blob) => Ok(Ok(self.table.push(BlobHandle::new(blob))?)),
             Err(RegistryError::BlobUnknown(..)) => {
                 self.reads.unsettled = true;
@@ -180,9 +180,10 @@ impl artifacts::HostArtifact for State {
                 format!("At most {DEPTH_MAX} levels can be opened below an artifact."),
             )));
         }
+        let opened = self.wait_for(handle.reader.open(&parent.repository, &Reference::Digest(digest.clone())))?;
         // Whether what a child names is there is not checked when a result is taken from the cache.
         self.reads.unsettled = true;
-        match handle.reader.open(&parent.repository, &Reference::Digest(digest.clone())) {
+        match opened {
             Ok(artifact) => {
                 let artifact_type = artifact.manifest.types().next().unwrap_or_default().into();
                 let child = ArtifactHandle {

@@ -32,7 +32,7 @@ impl catalog::HostCatalog for State {
         let Some(reader) = self.reader_of(&catalog, &prefix, None)? else {
             return Ok(String::new());
         };
-        let revision = reader.revision(&prefix, None).map_err(|error| storage_fault(&error))?;
+        let revision = self.wait(reader.revision(&prefix, None))?;
         let plugin = &self.table.get(&catalog)?.plugin;
         // Another version or other settings of the plugin count as a change as well.
         Ok(format!(
@@ -52,9 +52,7 @@ impl catalog::HostCatalog for State {
         let Some(reader) = self.reader_of(&catalog, &prefix, None)? else {
             return Ok(Vec::new());
         };
-        let found = reader
-            .repositories(&prefix, after.as_deref(), items(limit))
-            .map_err(|error| storage_fault(&error))?;
+        let found = self.wait(reader.repositories(&prefix, after.as_deref(), items(limit)))?;
         Ok(found.iter().map(Repository::to_string).collect())
     }
 
@@ -77,7 +75,7 @@ impl catalog::HostCatalog for State {
         let Some(reader) = self.reader_of(&catalog, &repository, None)? else {
             return unknown();
         };
-        match reader.tags(&name, after.as_deref(), items(limit)) {
+        match self.wait_for(reader.tags(&name, after.as_deref(), items(limit)))? {
             Ok(tags) => Ok(Ok(tags.iter().map(Tag::to_string).collect())),
             Err(RegistryError::RepositoryUnknown(_)) => unknown(),
             Err(error) => Err(storage_fault(&error).into()),
@@ -132,7 +130,7 @@ impl catalog::HostCatalog for State {
         let Some(reader) = self.reader_of(&catalog, &repository, None)? else {
             return unknown();
         };
-        match reader.open(&name, &wanted) {
+        match self.wait_for(reader.open(&name, &wanted))? {
             Ok(artifact) => {
                 let artifact_type = self.table.get(&catalog)?.plugin.type_of(&artifact);
                 let handle = ArtifactHandle {
@@ -174,9 +172,7 @@ impl State {
             return Ok(None);
         }
         let reader = self.table.get(catalog)?.reader.clone();
-        self.reads
-            .note(&reader, prefix, types)
-            .map_err(|error| storage_fault(&error))?;
+        self.note(&reader, prefix, types)?;
         Ok(Some(reader))
     }
 
@@ -193,8 +189,7 @@ impl State {
         loop {
             self.clock.check()?;
             let wanted = BATCH_ITEMS.min(limit.saturating_sub(page.items));
-            let read = reader.entries(prefix, types, cursor.as_ref(), wanted);
-            let (batch, next) = read.map_err(|error| storage_fault(&error))?;
+            let (batch, next) = self.wait(reader.entries(prefix, types, cursor.as_ref(), wanted))?;
             for item in &batch {
                 if !page.add(item) {
                     return Ok(page.end(true));

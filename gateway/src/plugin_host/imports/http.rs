@@ -98,10 +98,8 @@ impl http::HostResponse for State {
         };
         let handle = self.table.get(&response)?;
         let (reader, answer) = (handle.reader.clone(), handle.answer.clone());
-        self.reads
-            .note(&reader, &repository, None)
-            .map_err(|error| storage_fault(&error))?;
-        match reader.blob(&name, &wanted) {
+        self.note(&reader, &repository, None)?;
+        match self.wait_for(reader.blob(&name, &wanted))? {
             Ok(blob) => {
                 answer.draft().body.push(DraftPart::Blob(name, blob));
                 Ok(Ok(()))

@@ -159,8 +159,8 @@ impl Registry {
     ///
     /// # Errors
     /// Fails where the metadata does.
-    pub fn jobs_of(&self, plugin: &str) -> Result<BTreeMap<&'static str, JobStatus>, RegistryError> {
-        let (counts, now) = (self.metadata().job_counts()?, now_seconds());
+    pub async fn jobs_of(&self, plugin: &str) -> Result<BTreeMap<&'static str, JobStatus>, RegistryError> {
+        let (counts, now) = (self.metadata().job_counts().await?, now_seconds());
         let status = |kind| {
             let ended = self.jobs.ended(plugin, kind);
             let count = counts.iter().find(|count| count.plugin == plugin && count.kind == kind);
@@ -178,9 +178,9 @@ impl Registry {
     /// Returns the counters of jobs as text for Prometheus, without the line that ends an exposition. Where the metadata fails, depth and age are
     /// those of before.
     #[must_use]
-    pub fn jobs_metrics_text(&self) -> String {
+    pub async fn jobs_metrics_text(&self) -> String {
         let (jobs, now) = (&self.jobs, now_seconds());
-        let counts = self.metadata().job_counts().unwrap_or_else(|error| {
+        let counts = self.metadata().job_counts().await.unwrap_or_else(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "jobs cannot be counted");
             Vec::new()
         });

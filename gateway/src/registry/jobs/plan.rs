@@ -51,7 +51,7 @@ impl Registry {
     /// Looks at everything that has not been looked at for the active set of plugins.
     async fn plan_all(&self) -> Result<(), RegistryError> {
         let begun = self.jobs.planned_artifacts();
-        while let Some((set, cursor)) = self.metadata().planned()? {
+        while let Some((set, cursor)) = self.metadata().planned().await? {
             match self.plan_from(&set, cursor).await {
                 // Another set of plugins became active meanwhile.
                 Err(RegistryError::Metadata(MetadataError::Refused(Refused::Moved))) => {}
@@ -71,12 +71,12 @@ impl Registry {
             let owner = self.hooks.owner(std::slice::from_ref(&cursor.artifact_type));
             let owner = owner.filter(|owner| owner.index || owner.scan);
             let page = match &owner {
-                Some(_) => self.metadata().candidates(&cursor, PAGE)?,
+                Some(_) => self.metadata().candidates(&cursor, PAGE).await?,
                 None => Vec::new(),
             };
             let (Some(owner), Some((last, _))) = (owner, page.last()) else {
                 // The types that nobody claims are passed over without a word; where all are looked at, that is remembered.
-                cursor = self.next_type(&cursor)?;
+                cursor = self.next_type(&cursor).await?;
                 if cursor == PlanCursor::end() {
                     self.plan_page(set, None, Vec::new(), cursor.clone()).await?;
                 }
@@ -94,8 +94,8 @@ impl Registry {
         Ok(())
     }
 
-    fn next_type(&self, cursor: &PlanCursor) -> Result<PlanCursor, RegistryError> {
-        let next = self.metadata().candidate_type_after(&cursor.artifact_type)?;
+    async fn next_type(&self, cursor: &PlanCursor) -> Result<PlanCursor, RegistryError> {
+        let next = self.metadata().candidate_type_after(&cursor.artifact_type).await?;
         Ok(next.map_or_else(PlanCursor::end, |artifact_type| PlanCursor {
             artifact_type,
             artifact: 0,

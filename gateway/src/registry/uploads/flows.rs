@@ -34,8 +34,8 @@ pub(super) fn unknown(id: &str) -> RegistryError {
 impl Registry {
     /// Looks at a session that is held, and mends what a crash left half done.
     pub(super) async fn find(&self, held: &Held, repository: &Repository) -> Result<Found, RegistryError> {
-        match self.metadata().upload(held.id())? {
-            None => self.find_without_row(held.id(), repository),
+        match self.metadata().upload(held.id()).await? {
+            None => self.find_without_row(held.id(), repository).await,
             Some(record) if record.repository != *repository => Err(unknown(held.id())),
             Some(record) => match record.progress {
                 UploadProgress::Done(digest) => Ok(Found::Done(digest)),
@@ -44,7 +44,7 @@ impl Registry {
         }
     }
 
-    pub(super) fn find_without_row(&self, id: &str, repository: &Repository) -> Result<Found, RegistryError> {
+    pub(super) async fn find_without_row(&self, id: &str, repository: &Repository) -> Result<Found, RegistryError> {
         match self.sessions.ended(id) {
             Some(Some(digest)) => return Ok(Found::Done(digest)),
             Some(None) => return Err(unknown(id)),
@@ -54,7 +54,8 @@ impl Registry {
         let opened = self
             .sessions
             .ids
-            .read(self.metadata(), repository, id, now_seconds(), age_max)?;
+            .read(self.metadata(), repository, id, now_seconds(), age_max)
+            .await?;
         opened.map(Found::Empty).ok_or_else(|| unknown(id))
     }
 
@@ -174,7 +175,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let before = match self.find(&held, &repository).await? {
             // The same request came before, and its answer was lost.
-            Found::Done(done) if done == digest && self.metadata().blob(&repository, &digest)?.is_some() => {
+            Found::Done(done) if done == digest && self.metadata().blob(&repository, &digest).await?.is_some() => {
                 return drain(held.receiving(chunk), self.blob_limit()).await;
             }
             Found::Done(_) => return Err(unknown(held.id())),

@@ -19,7 +19,7 @@ pub(super) struct Ids(OnceLock<Vec<u8>>);
 
 impl Ids {
     /// Returns a new name.
-    pub(super) fn issue(
+    pub(super) async fn issue(
         &self,
         metadata: &Metadata,
         repository: &Repository,
@@ -33,12 +33,12 @@ impl Ids {
         for (place, byte) in said.iter_mut().zip(time.iter().chain(&kind).chain(&chance)) {
             *place = *byte;
         }
-        self.sign(metadata, repository, said)
+        self.sign(metadata, repository, said).await
     }
 
     /// Returns the algorithm that a session was opened for, where this is the name of one that was opened in this repository at most
     /// `age_max` seconds ago.
-    pub(super) fn read(
+    pub(super) async fn read(
         &self,
         metadata: &Metadata,
         repository: &Repository,
@@ -49,15 +49,15 @@ impl Ids {
         let Some(said) = said(id) else { return Ok(None) };
         let [a, b, c, d, e, kind, ..] = said;
         let opened = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
-        let genuine = same(self.sign(metadata, repository, said)?.as_bytes(), id.as_bytes());
+        let genuine = same(self.sign(metadata, repository, said).await?.as_bytes(), id.as_bytes());
         Ok(algorithm(kind).filter(|_| genuine && now.saturating_sub(opened) <= age_max))
     }
 
-    fn sign(&self, metadata: &Metadata, repository: &Repository, said: [u8; SAID]) -> Result<String, MetadataError> {
+    async fn sign(&self, metadata: &Metadata, repository: &Repository, said: [u8; SAID]) -> Result<String, MetadataError> {
         let key = match self.0.get() {
             Some(key) => key,
             None => {
-                let key = metadata.upload_key()?;
+                let key = metadata.upload_key().await?;
                 self.0.get_or_init(|| key)
             }
         };
@@ -112,24 +112,24 @@ fn algorithm(number: u8) -> Option<Algorithm> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_name_is_good_where_it_was_issued_for_as_long_as_it_says() {
+    #[tokio::test]
+    async fn a_name_is_good_where_it_was_issued_for_as_long_as_it_says() {
         let folder = tempfile::tempdir().unwrap();
         let metadata = Metadata::open(folder.path()).unwrap();
         let (here, there): (Repository, Repository) = ("team/a".parse().unwrap(), "team/b".parse().unwrap());
         let ids = Ids::default();
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-            let id = ids.issue(&metadata, &here, algorithm, 1_000).unwrap();
+            let id = ids.issue(&metadata, &here, algorithm, 1_000).await.unwrap();
             // Another process over the same data knows it as well.
             for ids in [&ids, &Ids::default()] {
-                let read = |repository: &Repository, id: &str, now: u64| ids.read(&metadata, repository, id, now, 60).unwrap();
-                assert_eq!(read(&here, &id, 1_060), Some(algorithm));
+                let read = async |repository: &Repository, now: u64| ids.read(&metadata, repository, &id, now, 60).await.unwrap();
+                assert_eq!(read(&here, 1_060).await, Some(algorithm));
                 // A clock that was set back makes no name old.
-                assert_eq!(read(&here, &id, 10), Some(algorithm));
-                assert_eq!(read(&here, &id, 1_061), None);
-                assert_eq!(read(&there, &id, 1_000), None);
+                assert_eq!(read(&here, 10).await, Some(algorithm));
+                assert_eq!(read(&here, 1_061).await, None);
+                assert_eq!(read(&there, 1_000).await, None);
             }
-            assert_ne!(ids.issue(&metadata, &here, algorithm, 1_000).unwrap(), id);
+            assert_ne!(ids.issue(&metadata, &here, algorithm, 1_000).await.unwrap(), id);
             for at in 0..id.len() {
                 let changed: String = id
                     .chars()
@@ -140,7 +140,7 @@ mod tests {
                         (false, digit) => digit,
                     })
                     .collect();
-                assert_eq!(ids.read(&metadata, &here, &changed, 1_000, 60).unwrap(), None, "{at}");
+                assert_eq!(ids.read(&metadata, &here, &changed, 1_000, 60).await.unwrap(), None, "{at}");
             }
         }
         for id in [
@@ -151,7 +151,7 @@ mod tests {
             &"\u{e4}".repeat(32),
             &"F".repeat(64),
         ] {
-            assert_eq!(ids.read(&metadata, &here, id, 1_000, 60).unwrap(), None, "{id}");
+            assert_eq!(ids.read(&metadata, &here, id, 1_000, 60).await.unwrap(), None, "{id}");
         }
     }
 }

@@ -81,8 +81,8 @@ impl World {
         state.map(|state| state.offset)
     }
 
-    fn holds(&self, digest: &Digest) -> bool {
-        self.registry.metadata().blob(&repository(), digest).unwrap().is_some()
+    async fn holds(&self, digest: &Digest) -> bool {
+        self.registry.metadata().blob(&repository(), digest).await.unwrap().is_some()
     }
 
     /// Returns the uploads that take space.

@@ -115,7 +115,7 @@ async fn a_disk_that_fails_at_any_step_costs_nothing_that_was_there() {
                 let held = usize::try_from(world.state(&id).await.unwrap()).unwrap();
                 world.finish(&id, &whole(), None, &WHOLE[held..]).await.unwrap();
             }
-            assert!(world.holds(&whole()), "{what}");
+            assert!(world.holds(&whole()).await, "{what}");
             assert_eq!(
                 (world.uploads().len(), world.content()),
                 (0, BTreeSet::from([whole()])),
@@ -166,11 +166,11 @@ async fn content_that_cannot_be_linked_is_given_back_or_belongs_to_its_session()
     assert_eq!(world.files(), 2);
     links(&world, true);
     // The one is given up, and the content is the other's still.
-    let upload = world.registry.metadata().unfinished_upload(&idle).unwrap().unwrap();
+    let upload = world.registry.metadata().unfinished_upload(&idle).await.unwrap().unwrap();
     assert!(world.registry.expire(&upload, u64::MAX).await.unwrap());
     assert_eq!(world.files(), 1);
     world.finish(&open, &whole(), None, rest()).await.unwrap();
-    assert!(world.holds(&whole()) && world.uploads().is_empty());
+    assert!(world.holds(&whole()).await && world.uploads().is_empty());
 }
 
 #[tokio::test]
@@ -217,14 +217,14 @@ async fn a_session_that_was_becoming_content_is_brought_to_its_end() {
         (world.state("before").await.unwrap(), size(&world)),
         (HELD as u64, HELD as u64)
     );
-    assert!(!world.holds(&whole()));
+    assert!(!world.holds(&whole()).await);
     // Killed after it.
     let token = upload(&world, WHOLE).await;
     let completed = world.registry.storage().complete(&token, WHOLE.len() as u64, &whole()).await;
     completed.unwrap();
     save(&world, becoming("after", &token)).await;
     world.restart().await;
-    assert!(world.holds(&whole()) && is_unknown(&world.state("after").await));
+    assert!(world.holds(&whole()).await && is_unknown(&world.state("after").await));
     world.finish("after", &whole(), None, rest()).await.unwrap();
     world.finish("before", &whole(), None, rest()).await.unwrap();
     // The content never came: the session is over.
@@ -260,7 +260,7 @@ async fn a_hash_state_of_another_version_ends_its_session() {
     save(&world, newer).await;
     assert!(is_unknown(&world.append("newer", None, rest()).await));
     assert_eq!(world.uploads(), BTreeSet::new());
-    assert_eq!(world.registry.metadata().upload("newer").unwrap(), None);
+    assert_eq!(world.registry.metadata().upload("newer").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -282,7 +282,7 @@ async fn rows_that_cannot_be_continued_do_not_stop_the_others_from_expiring() {
     save(&world, idle).await;
     let used = world.session(HELD).await;
     world.registry.expire_uploads().await.unwrap();
-    assert_eq!(world.registry.metadata().unfinished_uploads(1_000).unwrap().count, 1);
+    assert_eq!(world.registry.metadata().unfinished_uploads(1_000).await.unwrap().count, 1);
     assert_eq!((world.state(&used).await.unwrap(), world.uploads().len()), (HELD as u64, 1));
 }
 
@@ -297,7 +297,7 @@ async fn a_session_that_is_used_before_its_time_is_over_stays() {
     save(&world, idle).await;
     // It was listed as idle, and then its client came back.
     let before = now_seconds() - 100;
-    let listed: Vec<UnfinishedUpload> = world.registry.metadata().idle_uploads(before, None, 10).unwrap();
+    let listed: Vec<UnfinishedUpload> = world.registry.metadata().idle_uploads(before, None, 10).await.unwrap();
     world.append("idle", None, b"").await.unwrap();
     assert!(!world.registry.expire(&listed[0], before).await.unwrap());
     assert_eq!(world.state("idle").await.unwrap(), HELD as u64);
@@ -313,13 +313,13 @@ async fn what_ended_long_ago_is_forgotten() {
     let id = world.session(HELD).await;
     world.finish(&id, &whole(), None, rest()).await.unwrap();
     world.registry.expire_uploads().await.unwrap();
-    assert!(world.registry.metadata().upload(&id).unwrap().is_some());
+    assert!(world.registry.metadata().upload(&id).await.unwrap().is_some());
     let forget = Command::ForgetEndedUploads {
         before: now_seconds() + 1,
         n: 10,
     };
     world.registry.metadata().apply(forget).await.unwrap();
-    assert_eq!(world.registry.metadata().upload(&id).unwrap(), None);
+    assert_eq!(world.registry.metadata().upload(&id).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -348,7 +348,13 @@ async fn sessions_without_bytes_take_nobody_the_place() {
     world.append(&opened[0], None, b"y").await.unwrap();
     world.finish(&opened[1], &whole(), None, WHOLE).await.unwrap();
     // After a pause of ten minutes a session makes room.
-    let second = world.registry.metadata().unfinished_upload(&opened[3]).unwrap().unwrap();
+    let second = world
+        .registry
+        .metadata()
+        .unfinished_upload(&opened[3])
+        .await
+        .unwrap()
+        .unwrap();
     let paused = SaveUpload {
         now: second.used - 700,
         ..row(&opened[3], &second.token, b"x")

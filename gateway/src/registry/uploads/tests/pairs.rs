@@ -60,7 +60,7 @@ async fn run(operation: Operation, registry: Registry, id: String, held: usize) 
         Operation::FinishWrong => finish(whole(), b"Something else of some length.").await,
         Operation::Cancel => registry.cancel_upload(&caller, &repository, &id).await,
         Operation::State => registry.upload_state(&caller, &repository, &id).await.map(|_| ()),
-        Operation::Expire => match registry.metadata().unfinished_upload(&id)? {
+        Operation::Expire => match registry.metadata().unfinished_upload(&id).await? {
             Some(upload) => registry.expire(&upload, u64::MAX).await.map(|_| ()),
             None => Ok(()),
         },
@@ -137,9 +137,9 @@ impl Meeting {
         // What was replaced, or linked nowhere, is removed; nothing else is.
         world.registry.collect(0).await.unwrap();
         for digest in world.content() {
-            assert!(world.holds(&digest), "{self:?} left {digest}, which nobody holds");
+            assert!(world.holds(&digest).await, "{self:?} left {digest}, which nobody holds");
         }
-        let pushed = world.holds(&whole());
+        let pushed = world.holds(&whole()).await;
         match world.state(id).await {
             Ok(offset) => {
                 let held = usize::try_from(offset).unwrap();
@@ -156,14 +156,14 @@ impl Meeting {
                 for again in again {
                     let (digest, repeated) = again.await;
                     assert!(
-                        repeated.is_ok() && world.holds(&digest) || is_unknown(&repeated),
+                        repeated.is_ok() && world.holds(&digest).await || is_unknown(&repeated),
                         "{self:?}: {repeated:?}"
                     );
                 }
             }
         }
         assert!(is_unknown(&world.state(id).await), "{self:?}");
-        assert!(!pushed || world.holds(&whole()), "{self:?} took back what was pushed");
+        assert!(!pushed || world.holds(&whole()).await, "{self:?} took back what was pushed");
         assert_eq!(world.uploads(), BTreeSet::new(), "{self:?} left bytes");
         for digest in world.content() {
             // The next meeting begins with nothing.
