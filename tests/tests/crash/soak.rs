@@ -35,10 +35,10 @@ use super::{
 /// How many events there are by default, for all clients together.
 const EVENTS: u64 = 5_000;
 const CLIENTS: u64 = 8;
-const CONTENTS: usize = 12;
+const CONTENTS: usize = 24;
 const TAGS: usize = 5;
-/// How often the gateway is killed while the events last.
-const KILLS: u64 = 4;
+/// After how many events the gateway is killed: every quarter of a minute.
+const EVENTS_PER_KILL: u64 = 1_250;
 const LEASE: Duration = Duration::from_secs(4);
 /// The longest pause between a blob and its manifest. What a push needs beside it has the rest of its lease.
 const PAUSE_MS_MAX: u64 = 1_500;
@@ -79,12 +79,12 @@ async fn run(events: u64, seed: u64) -> anyhow::Result<Counts> {
     let folder = tempfile::tempdir()?;
     let setup = Setup::new().config(&format!("[gc]\ninterval = \"200ms\"\nlease = \"{}s\"", LEASE.as_secs()));
     let mut clients: Vec<Client> = (0..CLIENTS).map(|number| Client::new(number, seed)).collect();
-    let mut counts = Counts::new();
-    for kill in 0..=KILLS {
+    let (mut counts, kills) = (Counts::new(), (events / EVENTS_PER_KILL).max(1));
+    for kill in 0..=kills {
         let gateway = setup.start_in(folder.path())?;
-        clients = round(&gateway, clients, events / (KILLS + 1) / CLIENTS, kill < KILLS).await?;
-        collected(&Api::new(gateway.address())?, &mut counts).await?;
-        if kill < KILLS {
+        clients = round(&gateway, clients, events / (kills + 1) / CLIENTS, kill < kills).await?;
+        if kill < kills {
+            collected(&Api::new(gateway.address())?, &mut counts).await?;
             gateway.kill()?;
         } else {
             drained(&Api::new(gateway.address())?, &mut counts).await?;
@@ -270,9 +270,11 @@ impl Client {
             self.count("came too late");
             return Ok(());
         }
-        self.tags.insert(tag, image);
         self.count("pushed");
-        Ok(())
+        match self.tags.insert(tag, image) {
+            Some(old) => self.forget(api, old).await,
+            None => Ok(()),
+        }
     }
 
     /// Brings the blobs of an image, or finds that they are there.
@@ -344,8 +346,22 @@ impl Client {
         api.expect(202, Method::DELETE, &path, HeaderMap::new(), Bytes::new())
             .await
             .map_err(Broken::into_error)?;
-        self.tags.remove(&tag);
         self.count("untagged");
+        match self.tags.remove(&tag) {
+            Some(old) => self.forget(api, old).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes a manifest that no tag means any more: it would be kept, and what it names with it.
+    async fn forget(&mut self, api: &Api, old: Bytes) -> anyhow::Result<()> {
+        if self.tags.values().any(|other| *other == old) {
+            return Ok(());
+        }
+        let path = self.path(&format!("manifests/{}", digest(&old)));
+        api.expect(202, Method::DELETE, &path, HeaderMap::new(), Bytes::new())
+            .await
+            .map_err(Broken::into_error)?;
         Ok(())
     }
 

@@ -144,6 +144,37 @@ async fn what_no_manifest_names_goes_with_its_bytes() {
 }
 
 #[tokio::test]
+async fn content_from_before_there_were_locations_is_read_and_goes_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = TestGateway::over(folder.path()).await;
+    gateway.push_image("a", "v1", &[b"layer"]).await;
+    gateway.stop().await;
+    // As gateways of before stored it, and as the migration of their metadata says where it lies.
+    let layer = digest("layer");
+    let (now, before) = (file(folder.path(), &layer), file(folder.path(), &layer).with_extension(""));
+    std::fs::rename(&now, &before).unwrap();
+    let database = rusqlite::Connection::open(folder.path().join("metadata.sqlite")).unwrap();
+    let location = before
+        .strip_prefix(folder.path().join("blobs"))
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let moved = database.execute("UPDATE blobs SET location = ?1 WHERE digest = ?2", [&location, &layer]);
+    assert_eq!(moved.unwrap(), 1);
+    drop(database);
+    done(&portolan(&["scrub"], folder.path()));
+    let gateway = TestGateway::over(folder.path()).await;
+    let path = format!("/v2/a/blobs/{layer}");
+    let _ = gateway.head(&path).await.expect(200);
+    assert_eq!(gateway.get(&path).await.expect(200).text(), "layer");
+    let _ = gateway.delete(&path).await.expect(202);
+    gateway.stop().await;
+    done(&portolan(&["gc"], folder.path()));
+    assert!(!before.exists());
+}
+
+#[tokio::test]
 async fn what_was_asked_for_stays_for_the_time_of_a_lease() {
     let gateway = TestGateway::with_config("[gc]\ninterval = \"100ms\"\nlease = \"1h\"\n").await;
     let image = gateway.push_image("a", "v1", &[b"layer"]).await;
