@@ -165,6 +165,18 @@ async fn every_word_of_a_query_begins_a_word_of_the_entry() {
     ] {
         db.found(query).await;
     }
+}
+
+#[tokio::test]
+async fn what_is_found_comes_in_pages_and_by_type() {
+    let db = database();
+    for name in ["team/front", "team/back"] {
+        db.put(PutManifest {
+            judged: Some(judged("web", stamp("thing", "1"))),
+            ..manifest(name, "m", &["v"])
+        })
+        .await;
+    }
     let page = |after: Option<(&str, &str)>| db.metadata.search(&Scope::All, "team", None, after, 1).now().unwrap();
     let first = page(None).remove(0);
     let second = page(Some((first.repository.as_str(), first.digest.as_str()))).remove(0);
