@@ -65,6 +65,8 @@ async fn a_large_blob_costs_little_memory() {
     assert!(peak < before + EXTRA_MIB_MAX, "{before} MiB before, {peak} MiB at the most");
 }
 
+/// How much more memory that may take in MiB: what is held, and pages that each thread that reads metadata keeps from now on.
+const CACHES_AND_EXTRA_MIB_MAX: usize = 72;
 /// How many answers are asked for at once that nobody takes.
 const UNREAD: u8 = 100;
 
@@ -95,7 +97,10 @@ async fn answers_that_wait_for_memory_are_not_held() {
     }
     let peak = memory_mib(&gateway, "VmHWM:");
     println!("{UNREAD} answers of 3 MiB: {before} MiB before, {peak} MiB at the most");
-    assert!(peak < before + EXTRA_MIB_MAX, "{before} MiB before, {peak} MiB at the most");
+    assert!(
+        peak < before + CACHES_AND_EXTRA_MIB_MAX,
+        "{before} MiB before, {peak} MiB at the most"
+    );
 }
 
 /// A small disk, which is gone when this is dropped.

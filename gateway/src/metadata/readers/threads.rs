@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread::JoinHandle,
     time::Duration,
 };
@@ -108,6 +108,8 @@ impl Threads {
         work: impl FnOnce(&Connection) -> Result<T, MetadataError> + Send + 'static,
     ) -> Result<T, MetadataError> {
         let (answer, answered) = oneshot::channel();
+        // What was read is held once for each thread, however many ask and however long it takes until they are there to take it.
+        let (taken, until_taken) = mpsc::channel::<()>();
         #[cfg(test)]
         let gate = (kind == Kind::Long).then(|| self.shared.gate.clone());
         let work = Box::new(move |connection: &Connection| {
@@ -115,13 +117,16 @@ impl Threads {
             if let Some(gate) = gate {
                 gate.pass();
             }
-            drop(answer.send(work(connection)));
+            if answer.send((work(connection), taken)).is_ok() {
+                // Nothing is sent: the other end goes with the answer.
+                let _ = until_taken.recv();
+            }
         });
         let asked = self.shared.ask(kind, work)?;
         let answered = timeout(time_max, answered).await;
         drop(asked);
         match answered {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok((answer, _taken))) => answer,
             Ok(Err(_)) => Err(MetadataError::Stopping),
             Err(_) => Err(MetadataError::Late),
         }
