@@ -22,6 +22,8 @@ pub(in crate::metadata) const LONG_THREADS: usize = 4;
 pub(in crate::metadata) const THREADS: usize = LONG_THREADS + 1;
 /// How many reads of each kind may wait. With a millisecond for each, the last one waits for as long as a quarter of a second.
 pub(in crate::metadata) const WAITING_MAX: usize = 1_024;
+/// How long a thread waits at most until what it read is taken: nobody who does not come for it holds up others.
+const TAKEN_MAX: Duration = Duration::from_millis(100);
 /// Is under way as long as a thread works: the database forgets an interruption that comes between two statements only where no other
 /// one is. It reads no table, so that it holds no snapshot.
 const UNDER_WAY: &str = "SELECT 1";
@@ -119,7 +121,7 @@ impl Threads {
             }
             if answer.send((work(connection), taken)).is_ok() {
                 // Nothing is sent: the other end goes with the answer.
-                let _ = until_taken.recv();
+                let _ = until_taken.recv_timeout(TAKEN_MAX);
             }
         });
         let asked = self.shared.ask(kind, work)?;
