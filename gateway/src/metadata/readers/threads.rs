@@ -24,6 +24,8 @@ pub(in crate::metadata) const THREADS: usize = LONG_THREADS + 1;
 pub(in crate::metadata) const WAITING_MAX: usize = 1_024;
 /// How long a thread waits at most until what it read is taken: nobody who does not come for it holds up others.
 const TAKEN_MAX: Duration = Duration::from_millis(100);
+/// The priority of threads that read what may take long (`nice`): where the machine has more to do than it can, those that answer go first.
+const PRIORITY: i32 = 15;
 /// Is under way as long as a thread works: the database forgets an interruption that comes between two statements only where no other
 /// one is. It reads no table, so that it holds no snapshot.
 const UNDER_WAY: &str = "SELECT 1";
@@ -226,6 +228,11 @@ impl Drop for Asked<'_> {
 }
 
 fn run(shared: &Shared, place: usize, connection: &Connection) {
+    if place < LONG_THREADS
+        && let Err(error) = rustix::process::setpriority_process(None, PRIORITY)
+    {
+        tracing::warn!(%error, "threads for long reads run at the priority of the server");
+    }
     loop {
         let done = || -> rusqlite::Result<bool> {
             let mut under_way = connection.prepare_cached(UNDER_WAY)?;
