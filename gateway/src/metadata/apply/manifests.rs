@@ -7,8 +7,8 @@ use crate::{
     metadata::{
         Applied, EdgeKind, JobKind, PutManifest, Refused,
         columns::signed,
-        dialect::{listed, number, position, text},
-        held::{self, HELD},
+        dialect::{listed, text},
+        held::{self, ADD_EDGES, HELD},
     },
     oci::{Digest, Repository, Tag},
 };
@@ -22,18 +22,6 @@ const ADD_CONTENT: &str = "INSERT INTO contents (bytes) VALUES (?1)";
 const ADD: &str = "INSERT INTO artifacts (digest, repository_id, content_id, size, media_type, made, pushed, candidates)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const DESCRIBE: &str = "UPDATE artifacts SET media_type = ?2, made = 0, candidates = ?3 WHERE id = ?1";
-const ADD_EDGES: &str = concat!(
-    "INSERT INTO edges (artifact_id, position, repository_id, kind, digest, size) SELECT ?1, ",
-    position!(),
-    ", ?2, ",
-    number!(0),
-    ", ",
-    text!(1),
-    ", ",
-    number!(2),
-    " FROM ",
-    listed!("?3")
-);
 const ADD_CANDIDATES: &str = concat!(
     "INSERT INTO candidates (type, artifact_id) SELECT ",
     text!(),
@@ -44,7 +32,7 @@ const ADD_CANDIDATES: &str = concat!(
 const ADD_REFERRER: &str = "INSERT INTO referrers (artifact_id, repository_id, subject, digest, artifact_type, annotations)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const SET_TAGS: &str = concat!(
-    "INSERT INTO tags (repository_id, tag, artifact_id) SELECT DISTINCT ?1, ",
+    "INSERT INTO tags (repository_id, tag, artifact_id) SELECT ?1, ",
     text!(),
     ", ?3 FROM ",
     listed!("?2"),
@@ -85,8 +73,9 @@ pub(super) struct Artifact {
 impl Writing<'_> {
     pub(super) fn put_manifest(&mut self, put: &PutManifest) -> Result<Applied, Abort> {
         let repository = self.ensure_repository(&put.repository)?;
-        self.expect_held(put)?;
-        let (artifact, existed) = self.store_artifact(repository, put, false)?;
+        let edges = held::list(put.edges.iter());
+        self.expect_held(put, &edges)?;
+        let (artifact, existed) = self.store_artifact(repository, put, &edges, false)?;
         let tagged = self.set_tags(repository, artifact, &put.tags)?;
         // A push that nobody judges does not contradict what was said of the same content before.
         if let Some(judged) = &put.judged {
@@ -123,12 +112,13 @@ impl Writing<'_> {
         }
     }
 
-    /// Refuses a manifest that names what the repository has to hold and does not, or gives another size than a blob has.
-    pub(super) fn expect_held(&self, put: &PutManifest) -> Result<(), Abort> {
+    /// Refuses a manifest that names what the repository has to hold and does not, or gives another size than a blob has. What it names is also
+    /// given as a list.
+    pub(super) fn expect_held(&self, put: &PutManifest, edges: &str) -> Result<(), Abort> {
         if put.edges.is_empty() {
             return Ok(());
         }
-        let params = params![put.repository.as_str(), held::list(&put.edges)];
+        let params = params![put.repository.as_str(), edges];
         let sizes = held::in_order(self.rows(HELD, params, held::read)?, put.edges.len());
         let mut missing = Vec::new();
         for (edge, size) in put.edges.iter().zip(sizes) {
@@ -154,9 +144,15 @@ impl Writing<'_> {
     }
 
     /// Stores a manifest with what it names, unless it is there already. Returns its row and whether it was there.
-    pub(super) fn store_artifact(&mut self, repository: i64, put: &PutManifest, made: bool) -> Result<(i64, bool), Abort> {
+    pub(super) fn store_artifact(
+        &mut self,
+        repository: i64,
+        put: &PutManifest,
+        edges: &str,
+        made: bool,
+    ) -> Result<(i64, bool), Abort> {
         let Some(known) = self.artifact(repository, &put.digest)? else {
-            return Ok((self.add_artifact(repository, put, made)?, false));
+            return Ok((self.add_artifact(repository, put, edges, made)?, false));
         };
         // The edges of the same bytes are the same as long as they are read as the same type.
         let same = known.media_type == put.media_type.as_str();
@@ -171,11 +167,11 @@ impl Writing<'_> {
         }
         let candidates = serde_json::to_string(&put.candidates)?;
         self.execute(DESCRIBE, params![known.id, put.media_type.as_str(), candidates])?;
-        self.describe(repository, known.id, put, &candidates)?;
+        self.describe((repository, known.id), put, edges, &candidates)?;
         Ok((known.id, true))
     }
 
-    fn add_artifact(&mut self, repository: i64, put: &PutManifest, made: bool) -> Result<i64, Abort> {
+    fn add_artifact(&mut self, repository: i64, put: &PutManifest, edges: &str, made: bool) -> Result<i64, Abort> {
         let content = match self.row(CONTENT, [put.digest.as_str()], |row| row.get(0))? {
             Some(content) => content,
             None => self.insert(ADD_CONTENT, [put.bytes.as_ref()])?,
@@ -194,14 +190,20 @@ impl Writing<'_> {
             candidates,
         ];
         let artifact = self.insert(ADD, row)?;
-        self.describe(repository, artifact, put, &candidates)?;
+        self.describe((repository, artifact), put, edges, &candidates)?;
         Ok(artifact)
     }
 
-    /// Stores what a manifest names and refers to, and its candidates, which are a list.
-    fn describe(&self, repository: i64, artifact: i64, put: &PutManifest, candidates: &str) -> rusqlite::Result<()> {
+    /// Stores what a manifest names and refers to, and its candidates. Edges and candidates are lists.
+    fn describe(
+        &self,
+        (repository, artifact): (i64, i64),
+        put: &PutManifest,
+        edges: &str,
+        candidates: &str,
+    ) -> rusqlite::Result<()> {
         if !put.edges.is_empty() {
-            self.execute(ADD_EDGES, params![artifact, repository, held::list(&put.edges)])?;
+            self.execute(ADD_EDGES, params![artifact, repository, edges])?;
         }
         self.execute(ADD_CANDIDATES, params![artifact, candidates])?;
         if let Some(subject) = &put.subject {

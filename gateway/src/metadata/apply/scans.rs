@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::{Abort, Writing};
 use crate::{
-    metadata::{Applied, EdgeKind, PutManifest, ScanUpdate},
+    metadata::{Applied, EdgeKind, PutManifest, ScanUpdate, held},
     oci::{Digest, Location},
 };
 
@@ -89,8 +89,9 @@ impl Writing<'_> {
             }
             self.link_made(repository, &config.digest)?;
         }
-        self.expect_held(referrer)?;
-        self.store_artifact(repository, referrer, true)?;
+        let edges = held::list(referrer.edges.iter());
+        self.expect_held(referrer, &edges)?;
+        self.store_artifact(repository, referrer, &edges, true)?;
         Ok(config.map(|config| &config.digest))
     }
 }

@@ -61,7 +61,9 @@ fn complaints(sql: &str) -> Vec<String> {
             (column, ..) if column.eq_ignore_ascii_case("offset") || column.ends_with(".offset") => {
                 complain("a reserved word", place);
             }
-            (parameter, "IS", _) if parameter.starts_with('?') => complain("a parameter without a type", place),
+            ("DISTINCT", parameter, _) | (parameter, "IS", _) if parameter.starts_with('?') => {
+                complain("a parameter without a type", place);
+            }
             ("x", literal, _) if literal.starts_with('\'') => complain("a literal of bytes", place),
             ("max" | "min", "(", _) if has_comma(&tokens[place + 1..behind(&tokens, place + 1)]) => {
                 complain("the larger of two is a CASE", place);
@@ -129,6 +131,7 @@ fn each_form_that_is_not_portable_is_seen() {
         "SELECT offset FROM a",
         "SELECT a.offset FROM a",
         "SELECT 1 FROM a WHERE (?1 IS NULL OR b = ?1)",
+        "INSERT INTO a (b, c) SELECT DISTINCT ?1, d FROM e",
         "UPDATE a SET b = x'' WHERE c = ?1",
         "UPDATE a SET b = max(b - 1, 0) WHERE c = ?1",
         "SELECT b FROM (SELECT b FROM a)",
